@@ -106,6 +106,17 @@ impl Job {
     }
 }
 
+/// Copies of one request that are searched for.
+const COPIES_MAX: u32 = 10_000;
+
+impl Job {
+    /// Returns which of several equal requests the job is, from 1; `None` beyond ten thousand.
+    pub fn copy(&self) -> Option<u32> {
+        let content = self.request.content();
+        (0..COPIES_MAX).find(|n| JobId::new(&content, *n) == self.id).map(|n| n + 1)
+    }
+}
+
 /// Row of the manifest, before the ledger has determined which occurrence of its content the row is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobSpec {

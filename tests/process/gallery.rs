@@ -101,12 +101,24 @@ prompts:
 - {prompt: a calm lake at dawn, model: m/one, seed: 1, meta: {kind: place}}
 - {prompt: a calm lake at dawn, model: m/two, seed: 1, meta: {kind: place}}
 - {prompt: a calm lake at dawn, model: m/one, seed: 2, meta: {kind: place}}
-- {prompt: "江南水乡的清晨，薄雾笼罩石桥", model: m/one, size: 96x64, meta: {kind: place}}
+- {id: jiangnan-1, prompt: "江南水乡的清晨，薄雾笼罩石桥", negative_prompt: smudged ink, model: m/one, seed: 30, size: 96x64, meta: {kind: place}}
 - {prompt: "قطة نائمة على نافذة", model: m/two, meta: {kind: animal}}
 - {prompt: "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>", model: m/one, meta: {kind: "<b>hostile</b>"}}
 - {prompt: "</script><script>document.title='taken'</script><!-- ", model: m/one, meta: {kind: "</script>"}}
 - {prompt: "left \u202Eright to left, and a line\u2028separator", model: m/one, meta: {kind: odd}}
 "#;
+
+/// One prompt for three models and three seeds, of which the second seed of the second model comes later, and two images
+/// of an equal request.
+fn barns(is_whole: bool) -> String {
+    let mut text = "- {prompt: a pair of twins, model: m/one, n: 2}\n".to_owned();
+    for model in ["m/one", "m/two", "m/three"] {
+        for seed in [1, 2, 10].into_iter().filter(|seed| is_whole || (model, *seed) != ("m/two", 2)) {
+            text += &format!("- {{prompt: a red barn, model: {model}, seed: {seed}, negative_prompt: fog}}\n");
+        }
+    }
+    text
+}
 
 #[test]
 fn a_browser_shows_all_of_it_and_runs_nothing_of_it() {
@@ -129,22 +141,28 @@ fn a_browser_shows_all_of_it_and_runs_nothing_of_it() {
     let many = (1..=400).fold(MANIFEST.to_owned(), |text, n| {
         text + &format!("- {{prompt: \"cat number {n} of many\", model: m/one, meta: {{kind: animal}}}}\n")
     });
-    let run = |served: &Served, manifest: &str| {
+    let run = |served: &Served, manifest: &str, args: &[&str], code: i32| {
         bench.write("prompts.yaml", manifest);
-        bench.output(&["run", "prompts.yaml", "-o", "out", "--base-url", &served.url])
+        let args = [&["run", "prompts.yaml", "-o", "out", "--base-url", &served.url], args].concat();
+        let run = bench.output(&args);
+        assert_eq!(run.status.code(), Some(code), "{}", stderr(&run));
     };
     let served = Served::new(&bench, &[]);
-    let all_well = run(&served, &many);
-    assert_eq!(all_well.status.code(), Some(0), "{}", stderr(&all_well));
-    // The provider refuses two jobs, and one image is missing.
+    run(&served, &(many.clone() + &barns(false)), &[], 0);
+    // The provider refuses three jobs, the answer to one is lost, one is not submitted, and one image is missing.
     let served = served.again(&bench, &["--fail-rate", "1"]);
     let two = "- {prompt: refused for its content, model: m/two}\n- {prompt: refused too, model: m/two}\n";
-    let refused = run(&served, &(many + two));
-    assert_eq!(refused.status.code(), Some(100), "{}", stderr(&refused));
-    let last = files(&bench.path("out/images")).pop().unwrap();
-    fs::remove_file(bench.path("out").join(last)).unwrap();
+    let refused = many + &barns(true) + two;
+    run(&served, &refused, &[], 100);
+    let served = served.again(&bench, &["--fault", "submit-cut-after=1"]);
+    let doubtful = refused + "- {prompt: whose answer is lost, model: m/two}\n";
+    run(&served, &doubtful, &["--in-doubt", "hold"], 100);
+    let waiting = doubtful + "- {prompt: not submitted, model: m/one}\n";
+    run(&served, &waiting, &["--max-duration", "0s"], 75);
+    let gone = &files(&bench.path("out/images"))[407];
+    fs::remove_file(bench.path("out").join(gone)).unwrap();
     let made = bench.output(&["gallery", "out"]);
-    assert!(stderr(&made).contains("408 images"), "{}", stderr(&made));
+    assert!(stderr(&made).contains("418 images"), "{}", stderr(&made));
     assert!(stderr(&made).contains("1 without"), "{}", stderr(&made));
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/gallery.py");

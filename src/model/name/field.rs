@@ -2,12 +2,8 @@
 
 use time::OffsetDateTime;
 
-use crate::model::job::JobId;
 use crate::model::name::slug::{SLUG_CHARS_MAX, STEM_BYTES_MAX, clean, cut, slug};
 use crate::model::provenance::Provenance;
-
-/// Maximum number of equal rows among which `{n}` counts.
-const COPIES_MAX: u32 = 10_000;
 
 /// Field whose value differs from job to job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,10 +121,7 @@ fn raw(field: &NameField, origin: &Provenance) -> String {
         NameField::Seed => show(request.seed),
         NameField::Steps => show(request.steps),
         NameField::Guidance => show(request.guidance),
-        NameField::N => {
-            let content = request.content();
-            show((0..COPIES_MAX).find(|n| JobId::new(&content, *n) == job.id).map(|n| n + 1))
-        }
+        NameField::N => show(job.copy()),
         NameField::Row => carried(ROW).unwrap_or_else(|| show(job.row_number())),
         NameField::Column(name) => carried(name).unwrap_or_default(),
     }

@@ -1,4 +1,4 @@
-// Comparison: prompts with several images, and any two to four selected images side by side.
+// Comparison: prompts with several jobs, and two to four selected images.
 
 const PICKS_MAX = 4;
 // Maximum number of thumbnails drawn for a group. The detail view leads to the others.
@@ -20,22 +20,54 @@ function drawPicks() {
     ...picks.map((entry) => el('button', { type: 'button', class: 'thumb', title: t('unpick'), 'aria-label': `${t('unpick')}: #${entry.job.index}`, onclick: () => togglePick(entry) }, picture(entry))),
     el('button', { type: 'button', class: 'primary', disabled: picks.length < 2, text: picks.length < 2 ? t('pick_more') : t('compare_n', picks.length), onclick: () => openSide(picks) }),
     button('clear', () => { picks = []; drawPicks(); }, { class: 'link' }));
+  // The last row of the matrix can be scrolled clear of the tray.
+  document.body.classList.toggle('picking', picks.length > 0);
   for (const cell of document.querySelectorAll('#grid .cell')) {
     cell.setAttribute('aria-selected', String(picks.includes(found[Number(cell.dataset.i)])));
   }
+  for (const tile of document.querySelectorAll('.tile')) tile.classList.toggle('picked', picks.includes(tiled.get(tile)));
+  for (const cell of document.querySelectorAll('.gridcell')) cell.setAttribute('aria-selected', String(cell.querySelector('.picked') !== null));
 }
 
 let drawGroups = null;
 
-// Groups the images by prompt, for prompts with several images.
+// Groups the entries by prompt, for prompts with several of which one has an image. A job without an image keeps its
+// place in the row.
 function groupsOf(list) {
   const groups = new Map();
   for (const entry of list) {
-    if (!entry.image) continue;
     if (groups.has(entry.job.prompt)) groups.get(entry.job.prompt).push(entry);
     else groups.set(entry.job.prompt, [entry]);
   }
-  return [...groups.values()].filter((group) => group.length > 1);
+  return [...groups.values()].filter((group) => group.length > 1 && group.some(({ image }) => image));
+}
+
+// Selects the images of a comparison: one of each model first, all with the same seed where possible, and then the other
+// seeds.
+function oneOfEach(group) {
+  const byModel = new Map();
+  const modelsBySeed = new Map();
+  for (const entry of group) {
+    if (!entry.image) continue;
+    const { model, seed = '' } = entry.job;
+    if (!byModel.has(model)) byModel.set(model, []);
+    byModel.get(model).push(entry);
+    if (!modelsBySeed.has(seed)) modelsBySeed.set(seed, new Set());
+    modelsBySeed.get(seed).add(model);
+  }
+  const spread = ({ job }) => modelsBySeed.get(job.seed ?? '').size;
+  const seedPlaces = new Map([...modelsBySeed.keys()].map((seed, i) => [seed, i]));
+  const place = ({ job }) => seedPlaces.get(job.seed ?? '');
+  const rounds = [];
+  for (const list of byModel.values()) {
+    list.sort((a, b) => spread(b) - spread(a) || place(a) - place(b));
+    const seen = new Set();
+    const isAgain = (entry) => seen.size === seen.add(entry.job.seed ?? '').size;
+    // Further images with the same seed come behind those of the other seeds.
+    const again = list.filter(isAgain);
+    [...list.filter((entry) => !again.includes(entry)), ...again].slice(0, PICKS_MAX).forEach((entry, round) => (rounds[round] ??= []).push(entry));
+  }
+  return rounds.flat().slice(0, PICKS_MAX);
 }
 
 function compareView(panel) {
@@ -51,10 +83,11 @@ function compareView(panel) {
 
 function groupOf(group, i, n) {
   const differing = differences(group);
+  const picked = oneOfEach(group);
   return el('div', { class: 'group', role: 'listitem', 'aria-setsize': n, 'aria-posinset': i + 1 },
     el('div', { class: 'group-head' },
       said('h3', group[0].job.prompt.slice(0, 300)),
-      el('button', { type: 'button', class: 'button', text: t('compare_n', Math.min(PICKS_MAX, group.length)), onclick: () => openSide(group.slice(0, PICKS_MAX)) })),
+      el('button', { type: 'button', class: 'button', disabled: picked.length < 2, text: t('compare_n', picked.length), onclick: () => openSide(picked) })),
     el('div', { class: 'strip' },
       group.slice(0, STRIP_MAX).map((entry) => el('button', { type: 'button', class: 'shot', onclick: () => openDetail(entry, group) },
         picture(entry, true), el('span', { class: 'said', dir: 'auto', text: visible(labelOf(entry, differing)) }))),
@@ -74,48 +107,8 @@ function differences(group) {
 function labelOf({ job }, differing) {
   const label = differing.map(([name, valueOf]) => {
     const value = String(valueOf(job) ?? '');
-    // The part before the name of a model is the same for most models.
-    if (name === 'model') return value.split('/').pop();
+    if (name === 'model') return modelName(value);
     return value && (name in WORDS ? `${t(name)} ${value}` : value);
   }).filter(Boolean).join(' · ');
   return label || `#${job.index}`;
-}
-
-function openSide(group) {
-  const dialog = $('side');
-  const prompts = new Set(group.map(({ job }) => job.prompt));
-  const isOnePrompt = prompts.size === 1;
-  const differing = differences(group);
-  dialog.replaceChildren(
-    el('div', { class: 'side-head' },
-      isOnePrompt ? said('h2', group[0].job.prompt) : el('h2', { text: t('side_by_side') }),
-      el('span', { class: 'dim', text: t('zoom_hint') }),
-      el('button', { type: 'button', class: 'tool icon', text: '×', 'aria-label': t('close'), title: t('close'), autofocus: true, onclick: () => dialog.close() })),
-    el('div', { class: `columns n${group.length}`, onpointermove: aim, onclick: zoomAll },
-      group.map((entry) => el('figure', {},
-        el('div', { class: 'lens' }, entry.url ? el('img', { src: entry.url, alt: visible(entry.job.prompt), draggable: 'false' }) : placeholder(entry)),
-        el('figcaption', {},
-          isOnePrompt ? null : said('p', entry.job.prompt, { class: 'clamp' }),
-          el('button', { type: 'button', class: 'link', text: `#${entry.job.index}`, onclick: (event) => { event.stopPropagation(); dialog.close(); openDetail(entry, group); } }),
-          el('dl', {}, [...differing.map(([name, valueOf]) => [name in WORDS ? t(name) : visible(name), String(valueOf(entry.job) ?? '')]),
-            [t('seconds'), entry.job.seconds === null ? '' : seconds(entry.job.seconds)],
-            [t('pixels'), `${entry.image.width} × ${entry.image.height}`]]
-            .map(([name, value]) => [el('dt', { dir: 'auto', text: name }), said('dd', value || '–')])))))));
-  dialog.classList.remove('zoomed');
-  if (!dialog.open) dialog.showModal();
-}
-
-// All images show the same position.
-function aim(event) {
-  const lens = event.target.closest('.lens');
-  if (!lens) return;
-  const box = lens.getBoundingClientRect();
-  $('side').style.setProperty('--x', `${(100 * (event.clientX - box.left)) / box.width}%`);
-  $('side').style.setProperty('--y', `${(100 * (event.clientY - box.top)) / box.height}%`);
-}
-
-function zoomAll(event) {
-  if (!event.target.closest('.lens')) return;
-  aim(event);
-  $('side').classList.toggle('zoomed');
 }

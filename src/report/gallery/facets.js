@@ -53,9 +53,9 @@ function drawFacets(isOpen) {
     button('close', () => toggleFacets(false), { class: 'tool' })));
   for (const facet of facets) {
     const list = el('ul');
-    const count = el('span', { class: 'dim', text: facet.values.length > OFFERED_MAX ? number(facet.values.length) : '' });
+    const count = el('span', { class: 'dim', text: facet.values.length > OFFERED_MAX ? t('n_values', facet.values.length) : '' });
     const section = el('details', { open: isOpen(facet), 'data-facet': facet.key, ontoggle: (event) => facet.openness = event.target.open },
-      el('summary', {}, el('span', { dir: 'auto', text: facet.title() }), count));
+      el('summary', {}, el('span', { class: 'title', dir: 'auto', text: facet.title() }), count));
     if (facet.values.length > OFFERED_MAX) {
       const input = el('input', { type: 'search', placeholder: t('find_value'), 'aria-label': `${facet.title()}: ${t('find_value')}`, dir: 'auto' });
       input.value = facet.wanted;

@@ -2,7 +2,7 @@
 // current entry.
 
 const SIZES = [104, 140, 184, 244, 320];
-const CAPTION = 62;
+const CAPTION = 80;
 const GAP = 14;
 
 const grid = { draw: null, list: null, cursor: 0, columns: 1, cell: 184 };
@@ -43,12 +43,13 @@ function cellOf(i) {
   const isPicked = picks.includes(entry);
   return el('div', {
     role: 'option', id: `entry-${i}`, class: 'cell', 'data-i': i, 'aria-selected': String(isPicked),
-    'aria-setsize': found.length, 'aria-posinset': i + 1, 'aria-label': `#${job.index} ${t(job.status)}: ${visible(job.prompt.slice(0, 300))}`,
+    'aria-setsize': found.length, 'aria-posinset': i + 1, 'aria-label': `#${job.index} ${t(job.status)}: ${visible(`${job.prompt.slice(0, 300)}, ${cardLabel(job)}`)}`,
   },
     picture(entry),
     entry.image ? el('span', { class: 'pick', 'aria-hidden': 'true', title: t('pick') }) : null,
     el('div', { class: 'caption' },
       said('p', job.prompt.slice(0, 300)),
+      said('p', cardLabel(job), { class: 'dim which', title: visible(job.model) }),
       el('p', { class: 'dim' }, el('span', { text: `#${job.index}${entry.nth ? `.${entry.nth + 1}` : ''}` }),
         isOtherSize(entry) ? el('span', { class: 'other-size', title: t('other_size', job.size), text: pixels(entry.image) }) : null,
         job.seconds === null ? null : el('span', { text: seconds(job.seconds) }))));
@@ -57,9 +58,9 @@ function cellOf(i) {
 // During fast scrolling no image is visible, and none is loaded.
 const flight = { isFast: false, at: 0, landing: 0, waiting: new Set() };
 
-function fly() {
-  flight.isFast = Math.abs(scrollY - flight.at) > innerHeight / 2;
-  flight.at = scrollY;
+function fly(at = scrollY) {
+  flight.isFast = Math.abs(at - flight.at) > innerHeight / 2;
+  flight.at = at;
   clearTimeout(flight.landing);
   flight.landing = setTimeout(land, 80);
 }

@@ -28,6 +28,18 @@ for (const block of document.querySelectorAll('script.jobs')) {
 const byIndex = new Map(jobs.map((job) => [job.index, job]));
 const FAILED = new Set(['failed', 'moderated', 'in_doubt']);
 const nFailed = jobs.filter((job) => FAILED.has(job.status)).length;
+const hasModerated = jobs.some((job) => job.status === 'moderated');
+
+// Names of models as they are shown: the part behind the owner, where it names one model only.
+const tailOf = (model) => model.split('/').pop();
+const modelNames = new Map();
+for (const { model } of jobs) if (!modelNames.has(model)) modelNames.set(model, tailOf(model));
+const nByTail = new Map();
+for (const tail of modelNames.values()) nByTail.set(tail, (nByTail.get(tail) ?? 0) + 1);
+const modelName = (model) => nByTail.get(modelNames.get(model)) === 1 && modelNames.get(model) || model;
+
+// Returns what distinguishes the images of one prompt: the model and the seed.
+const cardLabel = (job) => [modelName(job.model), job.seed === undefined ? null : `${t('seed')} ${job.seed}`].filter(Boolean).join(' · ');
 
 const pixels = ({ width, height }) => `${width} × ${height}`;
 
@@ -48,19 +60,19 @@ let isReadyToSearch = false;
 function readyToSearch() {
   if (isReadyToSearch) return;
   isReadyToSearch = true;
-  for (const job of jobs) job.plain = plain(job.prompt);
+  for (const job of jobs) job.plain = plain([job.prompt, job.negative ?? '', job.id, ...(job.columns ?? [])].join('\n'));
 }
 
-// Returns a predicate for jobs. All words of the query must be in the prompt. `#12` finds the job of that index, and an
-// id is found too.
+// Returns a predicate for jobs. All words of the query must be in the prompt, the negative prompt, the id or a column of
+// the manifest. `#12` finds the job of that index. The whole id of a task and the name of an image file find their job.
 function matcher(query) {
   const words = plain(query).split(/\s+/).filter(Boolean);
   if (!words.length) return () => true;
   readyToSearch();
   const numbered = /^#(\d+)$/.exec(query.trim());
-  const id = query.trim();
-  return (job) => (numbered && job.index === Number(numbered[1])) || job.id === id
-    || words.every((word) => job.plain.includes(word));
+  const name = query.trim();
+  const isNamed = (job) => job.task === name || (job.images ?? []).some(({ file }) => file === name || file.endsWith(`/${name}`));
+  return (job) => (numbered ? job.index === Number(numbered[1]) : isNamed(job)) || words.every((word) => job.plain.includes(word));
 }
 
 const ORDERS = {
@@ -72,11 +84,13 @@ const ORDERS = {
 };
 
 // Filters and sorts. The counts of every facet include the jobs that pass all other facets.
-function find({ query, chosen, order }) {
+function find({ query, chosen, order, isHiding }) {
   const matches = matcher(query);
   foundJobs = [];
   for (const facet of facets) facet.counts.fill(0);
   const chosenCodes = facets.map((facet) => facet.chosenCodes(chosen));
+  if (isHiding) chosenCodes[0] = new Set(facets[0].values.map((_, code) => code).filter((code) =>
+    facets[0].values[code] !== 'moderated' && (chosenCodes[0]?.has(code) ?? true)));
   for (let i = 0; i < jobs.length; i += 1) {
     if (!matches(jobs[i])) continue;
     let nRefusing = 0;

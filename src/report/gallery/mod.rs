@@ -36,7 +36,7 @@ const BLOCK_BYTES: u64 = 1 << 20;
 
 const TEMPLATE: &str = include_str!("page.html");
 
-const STYLE: &str = concat!(include_str!("page.css"), include_str!("parts.css"));
+const STYLE: &str = concat!(include_str!("page.css"), include_str!("parts.css"), include_str!("matrix.css"));
 
 const SCRIPT: &str = concat!(
     "'use strict';\n(() => {\n",
@@ -47,6 +47,8 @@ const SCRIPT: &str = concat!(
     include_str!("grid.js"),
     include_str!("detail.js"),
     include_str!("compare.js"),
+    include_str!("side.js"),
+    include_str!("matrix.js"),
     include_str!("failed.js"),
     include_str!("charts.js"),
     include_str!("page.js"),

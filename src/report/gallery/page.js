@@ -1,13 +1,14 @@
 // Page as a whole: its state, which the URL keeps, its views and its keys.
 
-const VIEWS = { images: gridView, compare: compareView, failed: failedView, timing: timingView };
-const VIEW_WORDS = { images: 'images', compare: 'compare', failed: 'failed_view', timing: 'timing' };
+const VIEWS = { images: gridView, compare: compareView, matrix: matrixView, failed: failedView, timing: timingView };
+const VIEW_WORDS = { images: 'images', compare: 'compare', matrix: 'matrix', failed: 'failed_view', timing: 'timing' };
 const KEYS = [
-  ['/', 'key_search'], ['1 2 3 4', 'key_views'], ['← ↑ → ↓', 'key_move'], ['Enter', 'key_open'], ['Space', 'key_pick'], ['v', 'key_side'],
+  ['/', 'key_search'], ['1 2 3 4 5', 'key_views'], ['← ↑ → ↓', 'key_move'], ['Enter', 'key_open'], ['Space', 'key_pick'], ['v', 'key_side'], ['w', 'key_wipe'],
   ['c', 'key_copy'], ['t', 'key_theme'], ['Esc', 'key_close'], ['?', 'key_help'],
 ];
 
-const state = { view: 'images', query: '', chosen: new Map(), order: 'index', zoom: 2 };
+// `rows` and `columns` are keys of the axes of the matrix, once the user has chosen them.
+const state = { view: 'images', query: '', chosen: new Map(), order: 'index', isHiding: false, rows: null, columns: null, zoom: 2 };
 
 function refresh() {
   find(state);
@@ -23,10 +24,14 @@ function drawView() {
   const panel = $('panel');
   grid.draw = null;
   drawGroups = null;
+  matrix.draw = null;
+  document.body.dataset.view = state.view;
   panel.className = state.view;
   panel.setAttribute('aria-labelledby', `view-${state.view}`);
   $('sorting').hidden = !['images', 'compare'].includes(state.view);
-  $('sizing').hidden = state.view !== 'images';
+  $('sizing').hidden = !['images', 'matrix'].includes(state.view);
+  $('hiding').hidden = !hasModerated;
+  $('hide').checked = state.isHiding;
   for (const tab of $('views').children) tab.setAttribute('aria-selected', String(tab.dataset.view === state.view));
   const words = VIEWS[state.view](panel);
   const nImages = found.reduce((n, { image }) => n + (image ? 1 : 0), 0);
@@ -52,6 +57,9 @@ function stateText() {
   if (state.view !== 'images') words.set('view', state.view);
   if (state.query) words.set('q', state.query);
   if (state.order !== 'index') words.set('sort', state.order);
+  if (state.isHiding) words.set('hide', 'moderated');
+  if (state.rows) words.set('rows', state.rows);
+  if (state.columns) words.set('columns', state.columns);
   for (const [key, values] of state.chosen) for (const value of values) words.append(`is.${key}`, value);
   if (detail.entry) words.set('open', `${detail.entry.job.index}${detail.entry.nth ? `.${detail.entry.nth + 1}` : ''}`);
   return `#${words}`;
@@ -77,6 +85,8 @@ function readState() {
   const words = new URLSearchParams(location.hash.slice(1));
   state.view = words.get('view') in VIEWS ? words.get('view') : 'images';
   state.order = words.get('sort') in ORDERS ? words.get('sort') : 'index';
+  state.isHiding = hasModerated && words.get('hide') === 'moderated';
+  for (const key of ['rows', 'columns']) state[key] = axisOf(words.get(key)) ? words.get(key) : null;
   state.chosen.clear();
   for (const facet of facets) {
     const values = words.getAll(`is.${facet.key}`).filter((value) => facet.places.has(value));
@@ -141,9 +151,10 @@ function setTheme(theme) {
 function keyed(event) {
   if (event.key === 'Escape' && document.body.classList.contains('filtering')) return toggleFacets(false);
   if ($('detail').open) return detailKeys(event);
+  if ($('side').open && event.key === 'w' && event.target.tagName !== 'SELECT') return turnWipe();
   if (document.querySelector('dialog[open]') || event.ctrlKey || event.metaKey || event.altKey) return undefined;
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== 'checkbox') {
-    if (event.key === 'Escape' || (event.key === 'Enter' && event.target === $('search'))) (grid.list ?? event.target).focus();
+    if (event.key === 'Escape' || (event.key === 'Enter' && event.target === $('search'))) (matrix.draw ? matrix.scroller : grid.list ?? event.target).focus();
     return undefined;
   }
   const views = Object.keys(VIEWS);
@@ -162,6 +173,7 @@ function keyed(event) {
 function listen() {
   $('search').addEventListener('input', () => { state.query = $('search').value; refresh(); });
   $('sort').addEventListener('change', () => { state.order = $('sort').value; refresh(); });
+  $('hide').addEventListener('change', () => { state.isHiding = $('hide').checked; refresh(); });
   $('zoom').value = state.zoom;
   $('zoom').addEventListener('input', () => { state.zoom = Number($('zoom').value); remember('zoom', state.zoom); resized(); });
   $('theme').addEventListener('click', turnTheme);
@@ -188,14 +200,15 @@ function scrolled() {
   isScheduled = true;
   requestAnimationFrame(() => {
     isScheduled = false;
-    fly();
-    (grid.draw ?? drawGroups)?.();
+    fly(matrix.draw ? matrix.scroller.scrollTop + matrix.scroller.scrollLeft : scrollY);
+    (grid.draw ?? drawGroups ?? matrix.draw)?.();
     if (grid.draw) mark();
+    if (matrix.draw) markMatrix();
   });
 }
 
 function resized() {
-  if (!grid.draw) return drawGroups?.(true);
+  if (!grid.draw) return (drawGroups ?? matrix.draw)?.(true);
   const first = grid.columns * Math.max(0, Math.floor(-grid.list.getBoundingClientRect().top / (grid.cell + CAPTION + GAP)));
   measureGrid();
   grid.draw(true);

@@ -27,6 +27,9 @@ pub(super) struct PaceRow<'a> {
     /// Text, because a script keeps at most 53 bits of a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<String>,
+    /// Which of several equal requests; left out for the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +84,7 @@ impl<'a> PaceRow<'a> {
             model: &request.model,
             size: request.size.map(|size| size.to_string()),
             seed: request.seed.map(|seed| seed.to_string()),
+            n: job.copy().filter(|n| *n > 1),
             steps: request.steps,
             guidance: request.guidance,
             task: state.task.as_ref().map(|task| task.0.as_str()),
