@@ -180,11 +180,18 @@ pub(crate) fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -
         "manifest": source.path.to_string_lossy(),
         "jobs": read.ok().map(Manifest::n_jobs),
         "skipped": read.ok().map(|manifest| manifest.skipped().n()),
+        "columns": read.ok().map(columns),
         "repeated": read.ok().map(|manifest| manifest.repeats().n_again()),
         "mistakes": told,
         "n_mistakes": n_mistakes,
         "n_warnings": n_warnings,
     })
+}
+
+/// Lists what each column of a table is used as, and the columns that are only carried through.
+fn columns(manifest: &Manifest) -> Value {
+    let used = manifest.used_columns().iter().map(|(column, field)| json!({ "column": column, "field": field }));
+    json!({ "used": used.collect::<Vec<_>>(), "carried": manifest.columns() })
 }
 
 fn told_of(source: &Source, severity: &str, mistake: &Diagnostic, lines: &BTreeMap<u64, String>) -> Value {
