@@ -83,7 +83,8 @@ impl ManifestReader {
             has_columns: format.instead_of_column(Field::Prompt).is_none(),
             has_null: format.has_null(),
         };
-        let mut entry_lints = EntryLints::new(source.is_verbatim, linted, &source.carried_columns);
+        let decided = [&source.carried_columns[..], &source.choosing_columns].concat();
+        let mut entry_lints = EntryLints::new(source.is_verbatim, linted, decided);
         shared.lay_under(defaults, &mut findings.mistakes);
         shared.lay_under(given_model(source), &mut findings.mistakes);
         shared.see(&mut entry_lints, findings);

@@ -27,6 +27,8 @@ pub struct Source {
     pub mapped_columns: Vec<(String, String)>,
     /// Names of columns that are only passed through, whatever their names mean.
     pub carried_columns: Vec<String>,
+    /// Names of columns by which the user chooses jobs. What they mean needs no warning.
+    pub choosing_columns: Vec<String>,
     /// Reads all texts as they are, even if they look damaged or made for another program.
     pub is_verbatim: bool,
     /// Syntax of the texts. It replaces the one in the manifest, but not an entry's own. `None` keeps the manifest's setting.
@@ -56,7 +58,7 @@ impl Source {
 
     /// Computes the fingerprint from the hash of the file and the hash of the list files.
     pub(super) fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
-        // Leaves out the limits and the allowed folders, because they do not change what the jobs are.
+        // Leaves out the limits, the allowed folders and the choice, because they do not change what the jobs are.
         let Self { path: _, format: _, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
         let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, mapped_columns, carried_columns, .. } = self;
         let Self { is_verbatim, syntax, is_unique, sheet, .. } = self;

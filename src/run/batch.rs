@@ -14,6 +14,7 @@ use crate::driver::stop::{StopHandle, stopper};
 use crate::engine::turn::{Signal, StopReason};
 use crate::manifest::input::path::stem;
 use crate::manifest::source::Source;
+use crate::model::choice::JobChoice;
 use crate::model::counts::StatusCounts;
 use crate::model::event::Event;
 use crate::model::job::JobSpec;
@@ -148,6 +149,13 @@ impl Batch {
         if let JobSource::Manifest(source) = &mut self.options.source {
             change(source);
         }
+        self
+    }
+
+    /// Sets the jobs to work on. All others stay outstanding.
+    #[must_use]
+    pub fn choice(mut self, choice: JobChoice) -> Self {
+        self.options.choice = choice;
         self
     }
 

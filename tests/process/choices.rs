@@ -268,3 +268,19 @@ fn repeated_prompts_are_named_and_made_once_if_wanted() {
     expect_code(&bench.run("p.txt", &["--unique"]), 0);
     assert_eq!(bench.results().len(), 4, "images that are paid for stay in the results");
 }
+
+/// Goal: a column that says which rows are wanted is named with the option that obeys it, and is quiet once that is given.
+#[test]
+fn columns_that_choose_rows_are_named() {
+    let bench = Bench::new(quick());
+    bench.write("p.csv", "prompt,active,status,exclude\na heron,yes,done,\na barge,no,,x\n");
+    let warned = |more: &[&str]| -> Vec<String> {
+        let output = bench.output(&[&["validate", "p.csv"], more].concat());
+        expect_code(&output, 0);
+        let options = ["--where 'active=yes'", "--where 'status!=done'", "--map exclude=skip"];
+        options.into_iter().filter(|option| stderr(&output).contains(option)).map(str::to_owned).collect()
+    };
+    assert_eq!(warned(&[]), ["--where 'active=yes'", "--where 'status!=done'", "--map exclude=skip"]);
+    assert_eq!(warned(&["--where", "active=yes", "--map", "exclude=skip"]), ["--where 'status!=done'"]);
+    assert_eq!(warned(&["--carry", "active,status,exclude"]), [""; 0]);
+}

@@ -52,8 +52,8 @@ Examples:
   moved             kept at another position
   relabelled        kept with another id or with other carried-through columns
   dropped           jobs that are removed and that no changed job replaces
-  chosen            jobs that --where and --sample choose; null without them. The numbers of `submit`,
-                    `fetch` and the estimate are of these jobs
+  chosen            jobs that --where and --sample choose; null without these options. With them,
+                    submit, fetch, kinds and estimate are of these jobs
   skipped           entries that are left out because of their `skip`
   repeated          entries with the prompt and the parameters of an earlier one
   submit, fetch     jobs that would be submitted for certain; accepted ones to be fetched

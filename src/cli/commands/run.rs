@@ -42,6 +42,7 @@ Examples:
   promptbatch run prompts.csv --name '{category}/{time}-{slug}' --sidecar txt
   promptbatch run prompts.csv --price '2 magicube' --max-cost 200 --max-duration 8h
   promptbatch run prompts.csv --limit 10 --shuffle 1    ten random ones; run again for more
+  promptbatch run prompts.csv --where category=birds    these first; the others stay outstanding
   promptbatch run prompts.csv --gallery --report md=summary.md --fail-under 98%
 After an interruption, run the same command again to resume: accepted tasks are fetched and never
 submitted again.";
@@ -222,8 +223,8 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
     }
     if start.n_orphaned > 0 {
         print_message(&format!(
-            "warning: {} no longer in the manifest, or skipped, may be paid for and will not be fetched; put the rows back to \
-             get the images",
+            "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back, without `skip`, \
+             to get the images",
             summary::jobs(start.n_orphaned)
         ));
     }

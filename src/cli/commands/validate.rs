@@ -25,10 +25,12 @@ Exit code 0: the manifest can be run, perhaps with warnings; 2: it cannot.
   manifest          the file
   jobs              wanted images; null if there are mistakes
   skipped           entries that are left out because of their `skip`; null if there are mistakes
-  repeated          entries with the prompt and the parameters of an earlier one; null if there are mistakes
+  repeated          entries with the prompt and the parameters of an earlier one; null if there
+                    are mistakes
   chosen            images that --where and --sample choose; null without them
-  columns           used: the columns of a table and the field that each is used as; carried: the columns
-                    that are only passed through to the results; null if there are mistakes
+  columns           used: the columns of a table and the field that each is used as;
+                    carried: those that are only passed through to the results;
+                    null if there are mistakes
   mistakes          the first mistakes and warnings, by line, each with severity (error or warning),
                     path (null for the command line), line, column and end_column (from 1, in
                     characters, end_column after the last one; null if they are not known), message

@@ -131,6 +131,7 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         id_column: args.id_col.clone(),
         mapped_columns: args.map.clone(),
         carried_columns: args.carry.clone(),
+        choosing_columns: args.conditions.iter().map(|condition| condition.column.clone()).collect(),
         is_verbatim: args.verbatim,
         is_unique: args.unique,
         syntax: args.syntax,

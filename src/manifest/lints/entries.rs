@@ -21,15 +21,16 @@ pub(crate) struct EntryLints {
     placeholders: Placeholders,
     seeds: SeedCounts,
     choices: ChoiceColumns,
-    /// Columns that the user wants carried through, whatever they mean.
-    carried: Vec<String>,
+    /// Columns about which the user has decided.
+    decided: Vec<String>,
     format: LintedFormat,
 }
 
 impl EntryLints {
-    pub(crate) fn new(is_verbatim: bool, format: LintedFormat, carried: &[String]) -> Self {
+    /// Creates the lints of a manifest in this format. The columns `decided` are those about which the user has said what they mean.
+    pub(crate) fn new(is_verbatim: bool, format: LintedFormat, decided: Vec<String>) -> Self {
         let texts = (!is_verbatim).then(ForeignTexts::default);
-        Self { texts, format, carried: carried.to_vec(), ..Self::default() }
+        Self { texts, format, decided, ..Self::default() }
     }
 
     /// Returns whether texts are read as they are.
@@ -54,7 +55,7 @@ impl EntryLints {
 
     /// Looks at the name of a passthrough column.
     pub(crate) fn see_column(&mut self, title: &str) {
-        if self.format.has_columns && !self.carried.iter().any(|name| joined(name) == joined(title)) {
+        if self.format.has_columns && !self.decided.iter().any(|name| joined(name) == joined(title)) {
             self.choices.add(title, Location::File);
         }
     }
