@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::manifest;
 use crate::manifest::error::ManifestError;
 use crate::manifest::source::Source;
-use crate::model::choice::{ChoiceError, Chooser, JobChoice, JobView};
+use crate::model::choice::{ChoiceError, Chooser, Chosen, JobChoice, JobView};
 use crate::model::cost::Cost;
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobSpec;
@@ -58,7 +58,7 @@ pub struct Plan {
     /// Task durations and image sizes measured in the run so far.
     pub experience: Measurements,
     /// Jobs that the user chose, by status as at the start of the run; `None` for all.
-    pub chosen: Option<StatusCounts>,
+    pub chosen: Option<Chosen>,
 }
 
 impl Plan {
@@ -74,8 +74,8 @@ impl Plan {
 
     /// Counts the jobs that a run would work on, and those of them that have ended: the chosen ones, or all.
     pub const fn work(&self) -> StatusCounts {
-        match self.chosen {
-            Some(chosen) => chosen,
+        match &self.chosen {
+            Some(chosen) => chosen.counts,
             None => self.counts(),
         }
     }
@@ -130,7 +130,7 @@ pub fn plan(
     progress: &mut dyn Progress,
 ) -> Result<Plan, PlanError> {
     let resolved = choice.among(manifest.columns())?;
-    let chosen = |chooser: &Chooser| (!choice.is_all()).then(|| chooser.counts()).transpose();
+    let chosen = |chooser: &Chooser| (!choice.is_all()).then(|| chooser.chosen()).transpose();
     let compared = stores::read_snapshot(out, |run| {
         let mut chooser = resolved.clone();
         let diff = compare(manifest, run, shown_max, &mut chooser, progress)?;
@@ -154,8 +154,8 @@ pub fn plan(
     }
 }
 
-/// Counts the chosen jobs of a manifest, all as pending. An error says why there are none.
-pub fn count(manifest: &dyn CheckedJobs, choice: &JobChoice) -> Result<StatusCounts, PlanError> {
+/// Returns the chosen jobs of a manifest, all as pending. An error says why there are none.
+pub fn count(manifest: &dyn CheckedJobs, choice: &JobChoice) -> Result<Chosen, PlanError> {
     let mut chooser = choice.among(manifest.columns())?;
     let pending = StatusCounts { n_pending: 1, ..StatusCounts::default() };
     for (index, spec) in (1..).zip(manifest.specs()?) {
@@ -164,7 +164,7 @@ pub fn count(manifest: &dyn CheckedJobs, choice: &JobChoice) -> Result<StatusCou
             chooser.see(JobView::of_row(&spec, index, None), pending);
         }
     }
-    Ok(chooser.counts()?)
+    Ok(chooser.chosen()?)
 }
 
 /// Returns the price that a run of the manifest into the folder `out` would use. Also returns the cost of the run so far at

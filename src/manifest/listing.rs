@@ -76,7 +76,7 @@ fn chooser<E: From<ManifestError> + From<ChoiceError>>(manifest: &Manifest, choi
             let (index, id, draft) = job?;
             chooser.see(JobView::of_row(&draft, index, id), pending);
         }
-        chooser.counts()?;
+        chooser.chosen()?;
     }
     Ok(chooser)
 }

@@ -104,7 +104,7 @@ pub async fn run(
     let mut reporters = make_reporters(&start);
     // Frees the manifest, which may be large, because the run is long.
     drop(opened);
-    let scope = if chosen.is_some() { JobScope::Selected } else { JobScope::Unfinished };
+    let scope = if choice.is_all() { JobScope::Unfinished } else { JobScope::Selected };
     let work = Work { n_to_do, counts, limits, image_limits, style, scope, formula_guard };
     let mut summary = session.drive(work, &mut reporters, progress, stops).await?;
     summary.n_not_chosen = counts.n_unfinished() - n_to_do;

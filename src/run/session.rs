@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::turn::StopReason;
 use crate::images::adapters;
 use crate::images::validate::verdict::CheckLimits;
-use crate::model::choice::{JobChoice, JobView};
+use crate::model::choice::{Chosen, JobChoice, JobView};
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::limits::{InDoubtPolicy, Limits};
 use crate::model::output_options::OutputOptions;
@@ -125,13 +125,13 @@ impl Session {
         Ok(Limits { is_same_account, ..limits })
     }
 
-    /// Selects the unfinished jobs of a choice, and those that were accepted before. Returns the chosen jobs by status, or `None` for all of
+    /// Selects the unfinished jobs of a choice, and those that were accepted before. Returns the chosen jobs, or `None` for all of
     /// `counts`; and the number of jobs to work on.
     pub(super) fn choose(
         &mut self,
         choice: &JobChoice,
         counts: &StatusCounts,
-    ) -> Result<(Option<StatusCounts>, u64), RunError> {
+    ) -> Result<(Option<Chosen>, u64), RunError> {
         if choice.is_all() {
             return Ok((None, counts.n_unfinished()));
         }
@@ -140,14 +140,14 @@ impl Session {
             chooser.see(JobView::from(&*job), StatusCounts::of(&state));
             Ok::<_, LedgerError>(())
         })?;
-        let counts = chooser.counts()?;
+        let chosen = chooser.chosen()?;
         let n_selected = self.run.select_if(&mut |JobRecord { job, state }| match &state.phase {
             Phase::Pending | Phase::Submitting => chooser.has(JobView::from(&**job)),
             // Their images are paid for.
             Phase::Running(_) | Phase::Downloading(_) => true,
             Phase::Finished(_) => false,
         })?;
-        Ok((Some(counts), n_selected))
+        Ok((Some(chosen), n_selected))
     }
 
     /// Drives the open jobs, if there are any, writes the results, and returns the summary.

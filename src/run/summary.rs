@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::turn::StopReason;
 use crate::manifest::Manifest;
+use crate::model::choice::Chosen;
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::output_options::OutputOptions;
@@ -25,8 +26,8 @@ pub struct RunStart<'a> {
     pub manifest: Option<&'a Manifest>,
     /// Jobs of the manifest by status.
     pub counts: StatusCounts,
-    /// Jobs that the user chose, by status; `None` for all.
-    pub chosen: Option<StatusCounts>,
+    /// Jobs that the user chose; `None` for all.
+    pub chosen: Option<Chosen>,
     /// Jobs that this run works on, and that are not finished: the chosen ones, and those that were accepted before.
     pub n_to_do: u64,
     /// Changes since the last run; `None` if the jobs are the same.

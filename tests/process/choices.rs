@@ -126,6 +126,7 @@ fn a_choice_of_nothing_is_a_mistake() {
             ),
             ("category=Birds", "no job has category=Birds; the values of `category` are `birds`, `boats`"),
             ("seed=9", "the values of `seed` are `7`, `8`"),
+            ("category=birds,boat", "no job has category=boat; the values of `category` are `birds`, `boats`"),
             ("category>birds", "write it as COLUMN=VALUE"),
             ("category==birds", "write it as COLUMN=VALUE"),
             ("=birds", "write it as COLUMN=VALUE"),
@@ -151,6 +152,24 @@ fn a_choice_of_nothing_is_a_mistake() {
         }
     }
     assert_eq!(bench.stats().n_submits, 2);
+}
+
+/// Goal: a value in another case is not left out in silence. Method: a table with three spellings, in each command.
+#[test]
+fn values_in_another_case_are_named() {
+    let bench = Bench::new(quick());
+    bench.write("p.csv", "prompt,wanted\na heron,yes\na barge,Yes\na tug,no\n");
+    let note = "note: 1 job has `Yes`, which differs in case from --where wanted=yes";
+    for (command, code) in [(&["validate", "p.csv"][..], 0), (&["plan", "p.csv", "-o", "out"], 0)] {
+        let output = bench.output(&[command, &["--where", "wanted=yes"]].concat());
+        expect_code(&output, code);
+        assert!(stdout(&output).contains(note), "{}", stdout(&output));
+    }
+    let ran = bench.run("p.csv", &["--where", "wanted=yes"]);
+    expect_code(&ran, 5);
+    assert!(stderr(&ran).contains(note), "{}", stderr(&ran));
+    expect_code(&bench.run("p.csv", &["--where", "wanted=yes,Yes"]), 5);
+    assert_eq!(column(&bench.results(), "status"), ["succeeded", "succeeded", "pending"]);
 }
 
 /// Goal: a sample is the same in every run, and grows with its size. Method: samples of a table of 40 rows, from `plan --list` and from

@@ -13,7 +13,7 @@ use crate::cli::flags::units::{InFlight, in_flight};
 use crate::cli::flags::{Display, ProgressArgs, some_jobs};
 use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
 use crate::cli::messages::progress::operation_progress;
-use crate::cli::messages::summary::{PROMPT_CHARS_MAX, choosing, jobs};
+use crate::cli::messages::summary::{PROMPT_CHARS_MAX, choosing, jobs, near};
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, print};
 use crate::manifest;
@@ -188,7 +188,7 @@ pub(crate) fn show(
                 let mut object = object(&plan, path, &out);
                 object["kinds"] = estimate.kinds_object();
                 object["estimate"] = estimate.object();
-                object["chosen"] = plan.chosen.map(|chosen| chosen.n_jobs()).into();
+                object["chosen"] = plan.chosen.as_ref().map(|chosen| chosen.counts.n_jobs()).into();
                 object["skipped"] = manifest.skipped().n().into();
                 object["repeated"] = manifest.repeats().n_again().into();
                 object["limit"] = told.jobs_max.into();
@@ -247,10 +247,11 @@ fn words(plan: &Plan, manifest: &Path, out: &Path, choice: &JobChoice) -> Vec<St
             .as_ref()
             .map(|refusal| format!("warning: `run` would stop here: {}", escape(&refusal.to_string()))),
     );
-    lines.extend(plan.chosen.map(|chosen| {
-        let (n, of) = (chosen.n_jobs(), plan.counts().n_jobs());
-        let n_others = plan.counts().n_unfinished() - chosen.n_unfinished();
-        format!("chosen: {n} of {} ({}); {} left for other runs", jobs(of), choosing(choice), jobs(n_others))
+    lines.extend(plan.chosen.as_ref().map(|chosen| {
+        let (n, of) = (chosen.counts.n_jobs(), plan.counts().n_jobs());
+        let n_others = plan.counts().n_unfinished() - chosen.counts.n_unfinished();
+        let near = near(chosen);
+        format!("chosen: {n} of {} ({}); {} left for other runs{near}", jobs(of), choosing(choice), jobs(n_others))
     }));
     lines.extend(would(plan));
     lines.extend(plan.provider.as_ref().map(|provider| format!("provider: {}", escape(provider))));

@@ -249,9 +249,12 @@ fn opening(args: &RunArgs, out: &Path, start: &RunStart<'_>) -> String {
     };
     let manifest = escape(&args.manifest.manifest.display().to_string());
     let choosing = summary::choosing(&choice(&args.manifest));
-    let chosen = start.chosen.map_or_else(String::new, |chosen| format!(", {} chosen ({choosing})", chosen.n_jobs()));
+    let chosen = start.chosen.as_ref();
+    let chosen = chosen.map_or_else(String::new, |chosen| format!(", {} chosen ({choosing})", chosen.counts.n_jobs()));
     let limit = args.pace.limit.map(u64::from).filter(|limit| *limit < start.n_to_do);
     let now = limit.map_or_else(String::new, |limit| format!(", {limit} of them now (--limit)"));
     let past = past + &chosen;
-    format!("{manifest}: {}{past}{now} -> {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
+    let near = start.chosen.as_ref().map_or_else(String::new, summary::near);
+    let (jobs, out) = (summary::jobs(counts.n_jobs()), escape(&out.display().to_string()));
+    format!("{manifest}: {jobs}{past}{now} -> {out}{near}")
 }

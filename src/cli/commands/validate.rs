@@ -60,21 +60,24 @@ pub(crate) fn validate(args: &ValidateArgs) -> Exit {
     let choice = choice(&args.manifest);
     let chosen = match &read {
         Ok(manifest) if !choice.is_all() => match plan::count(manifest, &choice) {
-            Ok(counts) => Some(counts.n_jobs()),
+            Ok(chosen) => Some(chosen),
             Err(error) => return fail(Exit::Usage, &error),
         },
         Ok(_) | Err(_) => None,
     };
     if args.json {
         let mut object = diagnostics::object(&source, read.as_ref());
-        object["chosen"] = chosen.into();
+        object["chosen"] = chosen.map(|chosen| chosen.counts.n_jobs()).into();
         let printed = print(&format!("{object:#}\n"));
         return if read.is_ok() { printed } else { Exit::Usage };
     }
     match read {
         Ok(manifest) => {
             diagnostics::warn(&manifest);
-            let chosen = chosen.map(|n| format!("chosen: {} ({})", summary::jobs(n), summary::choosing(&choice)));
+            let chosen = chosen.map(|chosen| {
+                let near = summary::near(&chosen);
+                format!("chosen: {} ({}){near}", summary::jobs(chosen.counts.n_jobs()), summary::choosing(&choice))
+            });
             let notes: String = summary::notes(&manifest).chain(chosen).map(|note| note + "\n").collect();
             print(&format!("{path}: {}, no mistakes\n{notes}", summary::jobs(manifest.n_jobs())))
         }

@@ -8,7 +8,7 @@ use crate::engine::spending::CostLimitReached;
 use crate::engine::turn::StopReason;
 use crate::manifest::Manifest;
 use crate::manifest::places::PlaceList;
-use crate::model::choice::JobChoice;
+use crate::model::choice::{Chosen, JobChoice};
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::escape::{escape, excerpt, grouped};
 use crate::model::event::Stage;
@@ -199,6 +199,11 @@ fn skipped(manifest: &Manifest) -> Option<String> {
 pub(crate) fn choosing(choice: &JobChoice) -> String {
     let options = [(!choice.conditions.is_empty(), "--where"), (choice.sample.is_some(), "--sample")];
     options.into_iter().filter(|(is_given, _)| *is_given).map(|(_, option)| option).collect::<Vec<_>>().join(" and ")
+}
+
+/// Formats the values that are probably meant by a choice too, each on a line of its own.
+pub(crate) fn near(chosen: &Chosen) -> String {
+    chosen.near.iter().fold(String::new(), |text, near| text + &format!("\nnote: {near}"))
 }
 
 /// Formats a number of jobs: `1 job`, `12 jobs`.

@@ -30,7 +30,7 @@ impl EntryLints {
     /// Creates the lints of a manifest in this format. The columns `decided` are those about which the user has said what they mean.
     pub(crate) fn new(is_verbatim: bool, format: LintedFormat, decided: Vec<String>) -> Self {
         let texts = (!is_verbatim).then(ForeignTexts::default);
-        Self { texts, format, decided, ..Self::default() }
+        Self { texts, decided, format, ..Self::default() }
     }
 
     /// Returns whether texts are read as they are.

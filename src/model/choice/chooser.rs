@@ -1,11 +1,13 @@
 //! Choice in the course of its evaluation: looks at every job, counts those that are chosen, and draws the sample.
 
 use std::collections::{BTreeSet, BinaryHeap};
+use std::fmt;
 
 use crate::model::choice::condition::Condition;
-use crate::model::choice::error::{ChoiceError, VALUES_SHOWN_MAX};
+use crate::model::choice::error::{ChoiceError, VALUES_SHOWN_MAX, shown};
 use crate::model::choice::job_view::{JobField, JobView, Target};
 use crate::model::counts::StatusCounts;
+use crate::model::escape::{escape, grouped};
 use crate::model::job::JobId;
 
 /// Choice whose columns are known, and what it has met so far.
@@ -21,14 +23,26 @@ pub struct Chooser {
 pub(super) struct ResolvedCondition {
     condition: Condition,
     target: Target,
+    /// Written value, and behind it the parts of a list, each with the number of jobs that have it.
+    parts: Vec<(String, u64)>,
     n_met: u64,
     /// First different values of the column, at most one more than are shown.
     values: BTreeSet<String>,
+    /// First value that differs from a written one in case only, and the number of jobs with such a value.
+    near: Option<(String, u64)>,
 }
 
 impl ResolvedCondition {
-    pub(super) const fn new(condition: Condition, target: Target) -> Self {
-        Self { condition, target, n_met: 0, values: BTreeSet::new() }
+    pub(super) fn new(condition: Condition, target: Target) -> Self {
+        // These texts often hold commas.
+        let is_text = matches!(
+            target,
+            Target::Field(JobField::Prompt | JobField::NegativePrompt | JobField::ImageUrl | JobField::Params)
+        );
+        let value = condition.value.as_str();
+        let list = value.split(',').map(str::trim).filter(|part| !is_text && value.contains(',') && !part.is_empty());
+        let parts = std::iter::once(value).chain(list).map(|part| (part.to_owned(), 0)).collect();
+        Self { condition, target, parts, n_met: 0, values: BTreeSet::new(), near: None }
     }
 
     fn is_met(&mut self, job: JobView<'_>) -> bool {
@@ -37,17 +51,60 @@ impl ResolvedCondition {
         if self.values.len() <= VALUES_SHOWN_MAX && !self.values.contains(text) {
             self.values.insert(text.to_owned());
         }
-        let Condition { value, is_not, .. } = &self.condition;
-        let is = |value: &str| self.target.is_same(text, value);
-        // A text may hold commas of its own.
-        let may_be_list = !matches!(
-            self.target,
-            Target::Field(JobField::Prompt | JobField::NegativePrompt | JobField::ImageUrl | JobField::Params)
-        );
-        let is_one = || value.split(',').map(str::trim).any(|part| !part.is_empty() && is(part));
-        let is_met = (is(value) || may_be_list && is_one()) != *is_not;
+        let mut is_one = false;
+        for (part, n) in &mut self.parts {
+            let is_same = self.target.is_same(text, part);
+            *n += u64::from(is_same);
+            is_one |= is_same;
+        }
+        if !is_one && self.parts.iter().any(|(part, _)| part.eq_ignore_ascii_case(text)) {
+            self.near.get_or_insert_with(|| (text.to_owned(), 0)).1 += 1;
+        }
+        let is_met = is_one != self.condition.is_not;
         self.n_met += u64::from(is_met);
         is_met
+    }
+
+    /// Returns the condition, or the part of a list, that no job meets.
+    fn unmet(&self) -> Option<Condition> {
+        let with = |value: &String| Condition { value: value.clone(), ..self.condition.clone() };
+        match self.parts.as_slice() {
+            _ if self.n_met == 0 => Some(self.condition.clone()),
+            // A list of what is not wanted may name more than there is.
+            [(_, 0), list @ ..] if !self.condition.is_not => {
+                list.iter().find(|(_, n)| *n == 0).map(|(part, _)| with(part))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Jobs that are chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// Chosen jobs by status.
+    pub counts: StatusCounts,
+    /// Values that are probably meant too.
+    pub near: Vec<NearValue>,
+}
+
+/// Value that differs from the one in a condition in case only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearValue {
+    /// Condition.
+    pub condition: Condition,
+    /// Value, as the first such job has it.
+    pub value: String,
+    /// Number of jobs with such a value.
+    pub n_jobs: u64,
+}
+
+impl fmt::Display for NearValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { condition, value, n_jobs } = self;
+        let jobs = if *n_jobs == 1 { "1 job has".to_owned() } else { format!("{} jobs have", grouped(*n_jobs)) };
+        let condition = escape(&condition.to_string());
+        write!(f, "{jobs} {}, which differs in case from --where {condition}", shown(value))
     }
 }
 
@@ -77,24 +134,30 @@ impl Chooser {
         is_chosen
     }
 
-    /// Counts the chosen jobs by status, once all jobs have been seen. An error says why there are none. Ids that are not known yet
-    /// are those of pending jobs.
-    pub fn counts(&self) -> Result<StatusCounts, ChoiceError> {
-        if self.counts.n_jobs() > 0 || self.conditions.is_empty() {
-            return Ok(match &self.sample {
-                None => self.counts,
-                Some(sample) if sample.drawn.is_empty() => {
-                    StatusCounts { n_pending: sample.max.min(self.counts.n_jobs()), ..StatusCounts::default() }
-                }
-                Some(sample) => sample.drawn.iter().fold(StatusCounts::default(), |sum, (.., status)| sum + *status),
-            });
+    /// Returns the chosen jobs, once all jobs have been seen. An error says why there are none. Ids that are not known yet are those
+    /// of pending jobs.
+    pub fn chosen(&self) -> Result<Chosen, ChoiceError> {
+        if let Some((unmet, condition)) =
+            self.conditions.iter().find_map(|condition| Some((condition.unmet()?, condition)))
+        {
+            let values = condition.values.iter().cloned().collect();
+            return Err(ChoiceError::NoValue { condition: unmet, values });
         }
-        match self.conditions.iter().find(|condition| condition.n_met == 0) {
-            Some(ResolvedCondition { condition, values, .. }) => {
-                Err(ChoiceError::NoValue { condition: condition.clone(), values: values.iter().cloned().collect() })
+        if self.counts.n_jobs() == 0 && !self.conditions.is_empty() {
+            return Err(ChoiceError::NotTogether);
+        }
+        let counts = match &self.sample {
+            None => self.counts,
+            Some(sample) if sample.drawn.is_empty() => {
+                StatusCounts { n_pending: sample.max.min(self.counts.n_jobs()), ..StatusCounts::default() }
             }
-            None => Err(ChoiceError::NotTogether),
-        }
+            Some(sample) => sample.drawn.iter().fold(StatusCounts::default(), |sum, (.., status)| sum + *status),
+        };
+        let near = self.conditions.iter().filter_map(|ResolvedCondition { condition, near, .. }| {
+            let (value, n_jobs) = near.clone()?;
+            Some(NearValue { condition: condition.clone(), value, n_jobs })
+        });
+        Ok(Chosen { counts, near: near.collect() })
     }
 }
 

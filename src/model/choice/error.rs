@@ -51,7 +51,7 @@ pub enum ChoiceError {
     NotTogether,
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     format!("`{}`", excerpt(text, VALUE_CHARS_MAX))
 }
 

@@ -7,7 +7,7 @@ mod job_view;
 #[cfg(test)]
 mod tests;
 
-pub use crate::model::choice::chooser::Chooser;
+pub use crate::model::choice::chooser::{Chooser, Chosen, NearValue};
 pub use crate::model::choice::condition::{Condition, ConditionError};
 pub use crate::model::choice::error::ChoiceError;
 pub use crate::model::choice::job_view::JobView;

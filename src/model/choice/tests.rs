@@ -98,15 +98,38 @@ fn what_no_job_has_is_named_with_the_values_that_there_are() {
     let error = |conditions: &[&str]| {
         let mut chooser = choice(conditions).among(&["category".to_owned()]).unwrap();
         for (index, category) in (1..).zip(["birds", "boats", "birds"]) {
-            chooser.see(JobView::of_row(&job("a", category), index, None), StatusCounts::default());
+            let pending = StatusCounts { n_pending: 1, ..StatusCounts::default() };
+            chooser.see(JobView::of_row(&job("a", category), index, None), pending);
         }
-        chooser.counts().unwrap_err().to_string()
+        chooser.chosen().unwrap_err().to_string()
     };
     let none =
         "could not choose jobs by --where: no job has category=fish; the values of `category` are `birds`, `boats`";
     assert_eq!(error(&["category=fish"]), none);
     assert_eq!(error(&["seed=42", "category=fish"]), none);
+    assert_eq!(error(&["category=birds,fish"]), none, "a part of a list may be misspelt too");
     assert!(error(&["category=birds", "category=boats"]).contains("no job meets them all"));
+}
+
+/// Goal: a value in another case is named, whether it is chosen or not. Method: conditions that mean either of two spellings.
+#[test]
+fn a_value_in_another_case_is_named() {
+    let near = |condition: &str| {
+        let mut chooser = choice(&[condition]).among(&["category".to_owned()]).unwrap();
+        let pending = StatusCounts { n_pending: 1, ..StatusCounts::default() };
+        for (index, category) in (1..).zip(["yes", "Yes", "YES", "no"]) {
+            chooser.see(JobView::of_row(&job("a", category), index, None), pending);
+        }
+        let Chosen { counts, near } = chooser.chosen().unwrap();
+        (counts.n_pending, near.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let told = |n: &str, condition: &str| vec![format!("{n} `Yes`, which differs in case from --where {condition}")];
+    assert_eq!(near("category=yes"), (1, told("2 jobs have", "category=yes")));
+    assert_eq!(near("category!=yes"), (3, told("2 jobs have", "category!=yes")));
+    assert_eq!(near("category=yes,Yes,YES"), (3, vec![]));
+    assert_eq!(near("category=yes,YES"), (2, told("1 job has", "category=yes,YES")));
+    assert_eq!(near("category!=no,never"), (3, vec![]));
+    assert_eq!(near("seed=42"), (4, vec![]));
 }
 
 /// Goal: a sample has the jobs with the lowest hashes, whatever their order. Method: samples of every size of 50 jobs.
