@@ -107,12 +107,17 @@ impl EntryValidator {
         let is_skipped = take_skip(&mut entry.given, &mut findings.mistakes).unwrap_or_default();
         let jobs = if is_skipped {
             self.skipped.add(place);
+            // What all entries share is read with its mistakes, whichever entry needs it first.
+            self.shared_scope(lists, findings);
             // Mistakes in an entry that is left out need no correction now.
             let unread = &mut PassDiagnostics::default();
             self.check_fields(entry, is_skipped, lists, unread).filter(|jobs| jobs.n() <= JOBS_MAX)
         } else {
             self.check_fields(entry, is_skipped, lists, findings)
         };
+        if let Some(jobs) = jobs.as_ref().filter(|_| is_skipped) {
+            self.note_columns(jobs.columns(), place, &mut findings.mistakes);
+        }
         let row = ManifestRow { number: Some(self.n_entries), is_skipped };
         jobs.map(|jobs| JobIterator::new(jobs, row, place))
     }
@@ -169,18 +174,28 @@ impl EntryValidator {
             self.grid(fields, (&ways, own_ways.as_deref()), place, lists, findings).map(EntryJobs::of_grid)
         };
         let jobs = jobs?;
+        if is_skipped {
+            return (findings.mistakes.n() == n_mistakes).then_some(jobs);
+        }
         self.note_columns(jobs.columns(), entry.place, &mut findings.mistakes);
         if let EntryJobs::Alike { draft, .. } = &jobs {
             self.lints.see_choice(&draft.extras);
-        }
-        if is_skipped {
-            return (findings.mistakes.n() == n_mistakes).then_some(jobs);
         }
         if let Some((id, prompt)) = jobs.only_id() {
             self.check_id(id, prompt, id_place, &mut findings.mistakes);
         }
         let is_few = self.guard.allows(jobs.n(), || jobs.factors(), prompt_place);
         (is_few && findings.mistakes.n() == n_mistakes).then_some(jobs)
+    }
+
+    /// Reads the vars that all entries share, unless they are read already.
+    fn shared_scope(&mut self, lists: &mut ListFiles, findings: &mut PassDiagnostics) {
+        let ways = Arc::clone(&self.shared.ways);
+        if ways.names_vars() && ways.syntax != Some(Syntax::Columns) {
+            let is_verbatim = self.lints.is_verbatim();
+            let mut reader = TextReader { lists, known: &mut self.known, findings, is_verbatim };
+            self.scope.get_or_init(|| Scope::read(&ways, &mut reader).map(Arc::new));
+        }
     }
 
     /// Checks the models of an entry, or counts it if it has none. `own` is the place of its own model.

@@ -241,3 +241,22 @@ fn the_price_and_the_order_are_read() {
         ],
     );
 }
+
+/// Goal: what all entries share is checked, whichever of them needs it first. Method: a var with a mistake, and a first entry that is
+/// skipped or not.
+#[test]
+fn a_skipped_entry_hides_no_mistake_of_the_others() {
+    let mistakes = |first: &str| {
+        let text = format!("{{syntax: dynamic, vars: {{a: ['{{x|y']}}, prompts: [{first}, '{{a}} two']}}");
+        yaml(&text).map(|_| ()).unwrap_err()
+    };
+    let told = mistakes("'{a} one'");
+    assert!(!told.is_empty());
+    assert_eq!(mistakes("{prompt: '{a} one', skip: yes}"), told);
+    let long = "x".repeat(201);
+    for skip in ["no", "yes"] {
+        let text =
+            format!("[{{prompt: one, skip: {skip}, meta: {{{long}: 1}}}}, {{prompt: two, meta: {{{long}: 1}}}}]");
+        assert!(yaml(&text).is_err(), "the name of a column is the same for all");
+    }
+}
