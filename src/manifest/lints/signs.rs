@@ -52,7 +52,7 @@ static SIGNS: [u8; 256] = {
     let mut signs = [0; 256];
     mark(&mut signs, b"_&\\?<\xc2\xc3\xe2\xef", Signs::DAMAGE);
     mark(&mut signs, b"{<[%_", Signs::PLACEHOLDER);
-    mark(&mut signs, b":<\t=|", Signs::FOREIGN);
+    mark(&mut signs, b":<\t=|;", Signs::FOREIGN);
     mark(&mut signs, b"-.", Signs::ASCII_PAIR);
     mark(&mut signs, b"\xe2\xef", Signs::WIDE);
     signs

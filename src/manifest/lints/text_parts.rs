@@ -140,6 +140,15 @@ pub(super) fn has_tab(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
     is_line && text.contains('\t') && !text.split('\t').next().unwrap_or_default().ends_with(['.', ')'])
 }
 
+/// Returns whether a line has cells between semicolons, one of which is a number or in quotes. A prompt has a space after each of them.
+pub(super) fn is_semicolon_row(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
+    let cells = || text.split(';');
+    let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit()) && cell.parse::<f64>().is_ok();
+    let is_cell = |cell: &str| is_number(cell) || cell.len() > 1 && cell.starts_with('"') && cell.ends_with('"');
+    let is_packed = |cell: &str| !cell.starts_with(char::is_whitespace);
+    is_line && cells().count() > 1 && cells().skip(1).all(is_packed) && cells().any(is_cell)
+}
+
 /// Returns whether one pair of quotes encloses the whole text.
 pub(super) fn is_quoted(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
     let is_within = |open: char, close: char| {

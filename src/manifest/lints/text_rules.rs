@@ -7,8 +7,8 @@ use crate::manifest::lints::text_marks::{
 };
 use crate::manifest::lints::text_parts::{
     has_loose_end, has_tab, is_code_fence, is_conflict, is_csv_row, is_formula, is_header, is_json, is_json_part,
-    is_markup, is_of_file, is_program, is_quoted, is_separator, is_shell, is_sql, is_table_row, is_tex, is_timestamp,
-    is_timestamped, is_yaml_head,
+    is_markup, is_of_file, is_program, is_quoted, is_semicolon_row, is_separator, is_shell, is_sql, is_table_row,
+    is_tex, is_timestamp, is_timestamped, is_yaml_head,
 };
 use crate::manifest::lints::text_rule::Verdict::{AtLeast, Mistake, Most, Warning};
 use crate::manifest::lints::text_rule::{Rule, SeenText, rule};
@@ -64,6 +64,12 @@ pub(super) const RULES: &[Rule] = &[
     rule(is_timestamped, Most(2), "begins with a time, which is sent too", "remove it"),
     rule(is_table_row, Most(2), "is a row of a Markdown table", "write a CSV manifest"),
     rule(has_tab, Most(2), "holds a tab, like a row of a table", "name the file .tsv, and give it a header"),
+    rule(
+        is_semicolon_row,
+        Warning,
+        "looks like a row of a table with semicolons",
+        "if it is one, name the file .csv, and give it a header with a column `prompt`",
+    ),
     rule(is_command, Mistake, "is a command to a chat bot", "keep the prompt alone, without the command"),
     rule(
         is_file,
@@ -221,6 +227,7 @@ mod tests {
         &["[00:12.00] a cat", "00:01:05 a dog"],
         &["| a cat | 5 |", "|a|b|"],
         &["a cat\t5"],
+        &["a red kite;5;1024x768", "a cat;\"ink\""],
         &["/imagine prompt: a cat", "/imagine a cat", "!dream a cat", "/Draw a cat"],
         &["file://harbours.txt", "FILE:///tmp/a.txt"],
         &["https://example.com/a.png", "HTTP://a.b/c"],
