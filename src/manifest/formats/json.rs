@@ -61,7 +61,7 @@ impl Format for JsonFormat {
                 }
                 ReadItem::Value(item) => first = Some((None, item)),
                 other => {
-                    report(other, 0, findings);
+                    report(&other, 0, findings);
                     is_done = true;
                 }
             }
@@ -92,7 +92,7 @@ fn object(
     lists: &mut ListFiles,
     findings: &mut PassDiagnostics,
 ) -> Opened {
-    let (mut held, mut entries, mut unit, mut head) = (Vec::new(), Vec::new(), VALUE, ManifestHead::default());
+    let (mut values, mut entries, mut unit, mut head) = (Vec::new(), Vec::new(), VALUE, ManifestHead::default());
     let is_prompt = |titles: &[RawPair], title: &str| {
         Column::of(title, &columns, &titles.iter().map(|pair| pair.name.trim())) == Column::Known(Field::Prompt)
     };
@@ -100,7 +100,7 @@ fn object(
     match pairs(&item.text) {
         // A table has a list or a map for each column.
         Ok(pairs) if has_prompt(&pairs) && !pairs.iter().all(|pair| pair.value.get().starts_with(['[', '{'])) => {
-            held.push((None, item));
+            values.push((None, item));
         }
         Ok(pairs) if is_manifest(&pairs) => {
             if let Some((option, _)) = columns.named().next() {
@@ -116,20 +116,23 @@ fn object(
         {
             unit = VALUE_BY_ID;
             let whole = Piece { line: item.line, column: item.column, text: &item.text };
-            held.extend(all.into_iter().map(|RawPair { name, value }| {
+            values.extend(all.into_iter().map(|RawPair { name, value }| {
                 let (line, column) = whole.position(value);
                 (Some(name), JsonItem { line, column, text: value.get().to_owned() })
             }));
         }
         Ok(_) => findings.mistakes.push(Location::Line(item.line), json_shapes::unknown(&item.text)),
         // The reader of entries says what is wrong with it.
-        Err(_) => held.push((None, item)),
+        Err(_) => values.push((None, item)),
     }
     // Without a value of its own, all that there is to say was said.
-    let is_done = held.is_empty();
+    let is_done = values.is_empty();
     let reader = ObjectReader::new(columns, unit);
-    let (held, entries) = (held.into_iter(), entries.into_iter());
-    Opened { head, entries: Box::new(JsonEntries { items, held, reader, entries, n_items: 0, is_done }) }
+    let entries = entries.into_iter();
+    Opened {
+        head,
+        entries: Box::new(JsonEntries { items, held: values.into_iter(), reader, entries, n_items: 0, is_done }),
+    }
 }
 
 /// Returns whether an object has the fields of a YAML manifest.
@@ -140,8 +143,8 @@ fn is_manifest(pairs: &[RawPair]) -> bool {
 }
 
 /// Reports why the values end.
-fn report(read: ReadItem, n_items: u64, findings: &mut PassDiagnostics) {
-    let (place, wrong) = match read {
+fn report(read: &ReadItem, n_items: u64, findings: &mut PassDiagnostics) {
+    let (place, wrong) = match *read {
         ReadItem::Value(_) => return,
         ReadItem::End if n_items > 0 => return,
         ReadItem::End => (Location::File, wrong("there are no prompts", REMEDY)),
@@ -166,7 +169,7 @@ impl JsonEntries {
         match self.items.next_item()? {
             ReadItem::Value(item) => Ok(Some((None, item))),
             other => {
-                report(other, self.n_items, findings);
+                report(&other, self.n_items, findings);
                 Ok(None)
             }
         }

@@ -153,6 +153,10 @@ impl JsonItems {
 }
 
 /// Brackets that are open, and whether a text is.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a state of its own: a text with an escape may be open at any depth"
+)]
 #[derive(Debug, Default)]
 struct Depth {
     n_open: usize,

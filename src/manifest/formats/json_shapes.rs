@@ -71,7 +71,7 @@ fn filter(map: &Map<String, Value>) -> Option<Filter> {
         jq.push_str(" | to_entries[] | {id: .key} + .value");
     }
     if !inner.is_empty() {
-        jq.push_str(&format!(" | . + {inner} | del({inner})"));
+        jq = format!("{jq} | . + {inner} | del({inner})");
     }
     let jq = jq.strip_prefix(". | ").map(str::to_owned).unwrap_or(jq);
     Some(Filter { option: option(&key, Field::titled(&key) == Some(Field::Prompt)), jq })

@@ -1,5 +1,6 @@
 //! Parts of the zip archive that a workbook is: their size, and what the sheet hides.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, BufReader, Cursor, Read};
 
@@ -159,7 +160,7 @@ fn is_hidden(tag: &BytesStart) -> bool {
 fn attribute(tag: &BytesStart, name: &str) -> Option<String> {
     let mut attributes = tag.attributes().flatten();
     let found = attributes.find(|attribute| attribute.key.local_name().as_ref() == name)?;
-    quick_xml::escape::unescape(&found.value).ok().map(|value| value.into_owned())
+    quick_xml::escape::unescape(&found.value).ok().map(Cow::into_owned)
 }
 
 /// Calls `see` with each event of a part, up to its end or its first mistake.
