@@ -16,6 +16,7 @@ use crate::model::cost::Cost;
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobSpec;
 use crate::model::phase::JobRecord;
+use crate::model::picture::SourcePicture;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::plan::checked_jobs::CheckedJobs;
@@ -24,7 +25,7 @@ use crate::plan::replacement::{Replacement, recorded_path};
 use crate::store::diff::{DiffEntry, ManifestDiff};
 use crate::store::error::LedgerError;
 use crate::store::import::{Imported, ManifestFacts};
-use crate::store::settings::ReadSettings;
+use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
 use crate::store::{JobSet, RunReader, RunWriter, stores};
 
@@ -96,6 +97,7 @@ pub fn import(
     may_replace: bool,
     progress: &mut dyn Progress,
 ) -> Result<Option<Imported>, PlanError> {
+    settle_pictures(manifest, run)?;
     let fingerprint = fingerprint(manifest);
     if run.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
         return Ok(None);
@@ -120,6 +122,35 @@ pub fn import(
     run.import_if(&facts, specs(manifest, &mut meter)?, accept).map(Some)
 }
 
+/// Records the pictures of a manifest before its jobs, so that no job is without its picture. One that has changed is an error.
+fn settle_pictures(manifest: &dyn CheckedJobs, run: &mut dyn RunWriter) -> Result<(), PlanError> {
+    let Some(pictures) = manifest.pictures().filter(|pictures| !pictures.is_empty()) else { return Ok(()) };
+    check_pictures(manifest, run)?;
+    let before = run.pictures()?;
+    let mut known = before.clone();
+    known.extend(pictures.clone());
+    if known != before {
+        run.set_pictures(&known)?;
+    }
+    Ok(())
+}
+
+/// Checks that no picture is another one than that of a run that has begun: its images were made from the old one.
+fn check_pictures<R: RunReader + ?Sized>(manifest: &dyn CheckedJobs, run: &R) -> Result<(), PlanError> {
+    let Some(pictures) = manifest.pictures().filter(|pictures| !pictures.is_empty()) else { return Ok(()) };
+    let known = run.pictures()?;
+    let is_other = |(name, picture): &(&String, &SourcePicture)| {
+        known.get(*name).is_some_and(|known| known.sha256 != picture.sha256)
+    };
+    match pictures.iter().find(is_other) {
+        Some((name, _)) if !run.origin()?.is_empty() => {
+            let path = manifest.path().unwrap_or(Path::new("-")).to_owned();
+            Err(ManifestError::PictureChanged { path, picture: name.clone() }.into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Predicts what a run of the chosen jobs of the manifest into the folder `out` would do. Lists the first `shown_max` jobs of
 /// each kind. Sends nothing and writes nothing, also during a live run.
 pub fn plan(
@@ -132,6 +163,7 @@ pub fn plan(
     let resolved = choice.among(manifest.columns())?;
     let chosen = |chooser: &Chooser| (!choice.is_all()).then(|| chooser.chosen()).transpose();
     let compared = stores::read_snapshot(out, |run| {
+        check_pictures(manifest, run)?;
         let mut chooser = resolved.clone();
         let diff = compare(manifest, run, shown_max, &mut chooser, progress)?;
         let chosen = chosen(&chooser)?;

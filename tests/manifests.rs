@@ -266,7 +266,7 @@ const BAD: [&str; 46] = [
     "- {prompt: x, expand: product}",
     "- {prompt: x, expand: {sample: 0}}",
     "- {prompt: x, syntax: jinja}",
-    "- {prompt: x, image_url: a.png}",
+    "- {prompt: x, image_url: a}",
     "- {prompt: x, loras: a}",
     "- {prompt: x, params: [1]}",
     "- {prompt: x, meta: y}",

@@ -59,7 +59,12 @@ pub fn play(config: SimulatorConfig, limits: &Limits, moves: &[(u64, Taken)], en
         let server = Arc::new(Mutex::new(Server::new(config)));
         let clock = Clock::simulated(START);
         let direct = Direct::new(server.clone(), clock, START, None);
-        let context = DriverContext { provider: Arc::new(direct), store: Arc::new(Nowhere), naming: Arc::default() };
+        let context = DriverContext {
+            provider: Arc::new(direct),
+            store: Arc::new(Nowhere),
+            pictures: Arc::default(),
+            naming: Arc::default(),
+        };
         let (stopper, mut stops) = stopper();
         let (engine, mut ledger, mut reporters) = (Engine::new(limits.clone()), Endless(0), Reporters::default());
         let drive = driver::drive(engine, &mut ledger, &mut reporters, &context, &clock, &mut stops);

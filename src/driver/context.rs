@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::driver::pictures::PictureFiles;
 use crate::images::ImageStore;
 use crate::model::name::template::NameTemplate;
 use crate::provider::Provider;
@@ -13,6 +14,8 @@ pub struct DriverContext {
     pub provider: Arc<dyn Provider>,
     /// Store that keeps the images.
     pub store: Arc<dyn ImageStore>,
+    /// Pictures on this disk that requests name.
+    pub pictures: Arc<PictureFiles>,
     /// Template of the image names in the store.
     pub naming: Arc<NameTemplate>,
 }

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod context;
 mod meter;
+pub mod pictures;
 mod requests;
 pub mod stop;
 mod task_owner;

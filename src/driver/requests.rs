@@ -22,7 +22,13 @@ const NAMED_MAX: usize = 3;
 
 /// Submits a job. A panic of the provider's code puts the submission in doubt.
 pub(super) async fn submit(context: DriverContext, job: Arc<Job>) -> Input {
-    let submitted = caught(context.provider.submit(&job.request)).await;
+    let attached = match context.pictures.attach(&job.request).await {
+        Ok(attached) => attached,
+        // Nothing was sent.
+        Err(fault) => return Input::Submitted(job.id, Err(fault)),
+    };
+    let request = attached.as_ref().map_or(&job.request, |(request, _)| request);
+    let submitted = caught(context.provider.submit(request)).await;
     // The provider's code may panic before or after the API received the request. The submission is therefore in doubt.
     let result = submitted.unwrap_or_else(|| Err(panicked(FaultKind::InDoubt, "submitting")));
     Input::Submitted(job.id, result)

@@ -27,6 +27,7 @@ use crate::manifest::syntax::Syntax;
 use crate::manifest::template::plain;
 use crate::manifest::template::wildcards::WildcardCache;
 use crate::model::job::{JobSpec, ManifestRow};
+use crate::model::picture::is_local;
 use crate::model::request::Request;
 use crate::model::request_limits::{RequestDoubt, RequestLimits};
 
@@ -130,8 +131,8 @@ impl EntryValidator {
         findings: &mut PassDiagnostics,
     ) -> Option<EntryJobs> {
         let n_mistakes = findings.mistakes.n();
-        let [prompt_place, id_place, seed_place] =
-            [Field::Prompt, Field::Id, Field::Seed].map(|field| entry.place_of(field));
+        let [prompt_place, id_place, seed_place, image_place] =
+            [Field::Prompt, Field::Id, Field::Seed, Field::ImageUrl].map(|field| entry.place_of(field));
         if !entry.given.iter().any(|given| given.field == Field::Prompt) {
             let remedy = "describe the image, or remove the entry";
             findings.mistakes.push(prompt_place, wrong("this entry has no prompt", remedy));
@@ -166,6 +167,9 @@ impl EntryValidator {
             self.see_models(&fields, model_place, entry.place, &mut findings.warnings);
         }
         check_last_seed(&fields, seed_place, &mut findings.mistakes);
+        for source in fields.image_url.iter().flat_map(OneOrManyValues::values).flatten().filter(|url| is_local(url)) {
+            lists.picture(source).map_or_else(|wrong| findings.mistakes.push(image_place, wrong), drop);
+        }
         let jobs = if ways.text_mode() == TextMode::Literal && fields.is_one() {
             EntryJobs::of_fields(fields, extras)
         } else {
@@ -289,8 +293,9 @@ impl EntryValidator {
         }
     }
 
-    /// Adds a job to the summary, which keeps the first and the last jobs.
-    pub(super) fn keep(&mut self, draft: JobSpec) {
+    /// Adds a job to the summary, which keeps the first and the last jobs. Its pictures have this size in bytes.
+    pub(super) fn keep(&mut self, draft: JobSpec, n_picture_bytes: u64) {
+        self.census.n_picture_bytes += n_picture_bytes;
         self.census.add(draft);
     }
 

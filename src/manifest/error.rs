@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::manifest::diagnostics::{Diagnostic, DiagnosticReport, shown_path};
 use crate::manifest::formats::unknown;
 use crate::manifest::input::encoding::Unreadable;
+use crate::model::escape::escape;
 
 /// Reason why a manifest cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,18 @@ pub enum ManifestError {
         /// Path of the file.
         path: PathBuf,
     },
+    /// Picture that is another one than when the run began. Its finished jobs were made from the old one.
+    #[error(
+        "could not continue with {}: the picture {} has changed since the run began; put the old file back, give the new one another name, or choose another output folder with -o",
+        shown_path(path),
+        escape(picture)
+    )]
+    PictureChanged {
+        /// Path of the manifest.
+        path: PathBuf,
+        /// Name of the picture as written.
+        picture: String,
+    },
     /// File that changed after it was checked.
     #[error("could not continue with {}: it was changed while it was being read; start again", shown_path(path))]
     Changed {
@@ -44,7 +57,9 @@ impl ManifestError {
     pub(super) fn into_unreadable(self) -> Result<Unreadable, Self> {
         match &self {
             Self::Read { source, .. } => Unreadable::of(source).cloned().ok_or(self),
-            Self::Mistakes { .. } | Self::UnknownFormat { .. } | Self::Changed { .. } => Err(self),
+            Self::Mistakes { .. } | Self::UnknownFormat { .. } | Self::PictureChanged { .. } | Self::Changed { .. } => {
+                Err(self)
+            }
         }
     }
 
@@ -52,7 +67,7 @@ impl ManifestError {
     pub fn mistakes(&self) -> &[Diagnostic] {
         match self {
             Self::Mistakes { mistakes } => mistakes.list(),
-            Self::Read { .. } | Self::UnknownFormat { .. } | Self::Changed { .. } => &[],
+            Self::Read { .. } | Self::UnknownFormat { .. } | Self::PictureChanged { .. } | Self::Changed { .. } => &[],
         }
     }
 }

@@ -45,6 +45,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, io};
@@ -64,6 +65,7 @@ use crate::manifest::settings::Settings;
 use crate::manifest::source::Source;
 use crate::manifest::summary::ManifestSummary;
 use crate::model::job::JobSpec;
+use crate::model::picture::SourcePicture;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, NoProgress, Operation, Progress};
 
@@ -101,6 +103,8 @@ pub struct Manifest {
     repeats: Arc<Repeats>,
     settings: Settings,
     warnings: DiagnosticList,
+    /// Pictures that requests name, by their names as written.
+    pictures: Arc<BTreeMap<String, SourcePicture>>,
 }
 
 /// Reads and checks a whole manifest. Reports all its mistakes at once.
@@ -161,9 +165,11 @@ fn read(
     let ended = read_all();
     drop(meter);
     let unreadable = match ended {
-        Ok((settings, ReadSummary { checked, digest, lists, used })) => {
+        Ok((settings, summary)) => {
+            let ReadSummary { checked, digest, lists, pictures, used } = summary;
             let ValidationResult { columns, across, census, skipped } = checked;
             let (source, warnings, repeats) = (source.clone(), DiagnosticList::default(), Arc::default());
+            let pictures = Arc::new(pictures);
             let manifest = Manifest {
                 source,
                 encoding,
@@ -174,6 +180,7 @@ fn read(
                 census,
                 skipped,
                 repeats,
+                pictures,
                 settings,
                 warnings,
             };
@@ -209,6 +216,11 @@ impl Manifest {
     /// Returns the file and the options that change its meaning.
     pub const fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Returns the pictures on this disk that requests name as their source images, by their names as written.
+    pub fn pictures(&self) -> &BTreeMap<String, SourcePicture> {
+        &self.pictures
     }
 
     /// Returns the number of requested images. Each entry counts as often as its `n` says.

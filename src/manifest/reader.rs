@@ -1,5 +1,6 @@
 //! Single pass over a manifest in any format: from its bytes to checked jobs.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use crate::manifest::shared_defaults::SharedDefaults;
 use crate::manifest::source::Source;
 use crate::manifest::syntax::Syntax;
 use crate::model::job::JobSpec;
+use crate::model::picture::SourcePicture;
 use crate::model::request_limits::RequestLimits;
 
 /// State of a pass in progress.
@@ -108,7 +110,8 @@ impl ManifestReader {
 
     /// Adds a job to the summary.
     pub(super) fn keep(&mut self, draft: JobSpec) {
-        self.checker.keep(draft);
+        let n_bytes = self.lists.n_picture_bytes(&draft.request.image_url);
+        self.checker.keep(draft, n_bytes);
     }
 
     /// Returns how many bytes of the file have been read, before decompression.
@@ -124,7 +127,13 @@ impl ManifestReader {
     pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ReadSummary {
         let digest = self.entries.bytes().digest();
         let used = self.entries.used_columns();
-        ReadSummary { checked: self.checker.finish(findings), digest, lists: self.lists.digest(), used }
+        ReadSummary {
+            checked: self.checker.finish(findings),
+            digest,
+            lists: self.lists.digest(),
+            pictures: self.lists.pictures(),
+            used,
+        }
     }
 }
 
@@ -135,9 +144,14 @@ pub(super) struct ReadSummary {
     pub(super) digest: blake3::Hash,
     /// Hash of all list files that were read. `None` if there were none.
     pub(super) lists: Option<blake3::Hash>,
+    /// Pictures that requests name, by their names as written.
+    pub(super) pictures: BTreeMap<String, SourcePicture>,
     /// Columns that are used, as pairs of title and field.
     pub(super) used: Vec<(String, String)>,
 }
+
+/// Parts of the names of pictures, in most of their spellings. A search that finds none saves a check of the whole manifest.
+const PICTURES: &[&str] = &[".png", ".PNG", ".jp", ".JP", ".webp", ".gif", ".bmp", ".tif", "file:"];
 
 /// Returns whether the manifest may name other files. A search for two words decides.
 pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
@@ -145,10 +159,15 @@ pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
     if source.syntax == Some(Syntax::Dynamic) {
         return Ok(true);
     }
-    let words = format.map_or(&[][..], |format| format.words_of_other_files());
-    if words.is_empty() {
+    // A workbook is compressed.
+    if format.is_some_and(Format::has_sheets) {
+        return Ok(true);
+    }
+    if source.path.is_dir() {
         return Ok(false);
     }
+    let words = format.map_or(&[][..], |format| format.words_of_other_files());
+    let words = [words, PICTURES].concat();
     let n_kept = words.iter().map(|word| word.len()).max().unwrap_or(0);
     let mut input = ManifestInput::open(&source.path, source.encoding)?;
     let mut held = Vec::new();

@@ -248,7 +248,9 @@ type Guidances = Numbers<Guidance, AnyRange>;
 #[derive(JsonSchema)]
 #[schemars(inline)]
 struct Url(
-    #[schemars(regex(pattern = r"^\s*([hH][tT][tT][pP][sS]?://|[dD][aA][tT][aA]:)\S+\s*$"))]
+    #[schemars(regex(
+        pattern = r"^\s*([hH][tT][tT][pP][sS]?://|[dD][aA][tT][aA]:)\S+\s*$|^\s*[fF][iI][lL][eE]:.+$|^[^:]+\.([pP][nN][gG]|[jJ][pP][eE]?[gG]|[wW][eE][bB][pP]|[gG][iI][fF]|[bB][mM][pP]|[tT][iI][fF][fF]?)\s*$"
+    ))]
     String,
 );
 

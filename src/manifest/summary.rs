@@ -20,6 +20,8 @@ pub struct ManifestSummary {
     kinds: BTreeMap<String, BTreeMap<Option<Size>, u64>>,
     n_kinds: usize,
     n_others: u64,
+    /// Size of the pictures on this disk that all requests send, in bytes.
+    pub(super) n_picture_bytes: u64,
     first: Vec<JobSpec>,
     last: VecDeque<(u64, JobSpec)>,
 }
@@ -57,6 +59,11 @@ impl ManifestSummary {
         self.n_kinds += 1;
         self.kinds.entry(request.model.clone()).or_default().insert(request.size, 1);
         true
+    }
+
+    /// Returns the size of the pictures on this disk that all requests send together, in bytes.
+    pub const fn n_picture_bytes(&self) -> u64 {
+        self.n_picture_bytes
     }
 
     /// Returns the number of jobs.

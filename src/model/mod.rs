@@ -18,6 +18,7 @@ pub mod output_options;
 pub mod partial_download;
 pub mod percentage;
 pub mod phase;
+pub mod picture;
 pub mod price;
 pub mod progress;
 pub mod provenance;

@@ -1,10 +1,12 @@
 //! Interface of checked jobs on their way into a ledger, wherever they come from.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::manifest::Manifest;
 use crate::manifest::error::ManifestError;
 use crate::model::job::JobSpec;
+use crate::model::picture::SourcePicture;
 use crate::model::price::Price;
 
 /// Jobs in their order. The error is that of a manifest that changed since it was checked.
@@ -31,6 +33,11 @@ pub trait CheckedJobs {
 
     /// Returns the seed of the shuffled work order; `None` for the order of the jobs.
     fn shuffle(&self) -> Option<u64>;
+
+    /// Returns the pictures on this disk that requests name as their source images, by their names.
+    fn pictures(&self) -> Option<&BTreeMap<String, SourcePicture>> {
+        None
+    }
 
     /// Yields the jobs.
     fn specs(&self) -> Result<JobSpecs, ManifestError>;
@@ -59,6 +66,10 @@ impl CheckedJobs for Manifest {
 
     fn shuffle(&self) -> Option<u64> {
         self.shuffle()
+    }
+
+    fn pictures(&self) -> Option<&BTreeMap<String, SourcePicture>> {
+        Some(self.pictures())
     }
 
     fn specs(&self) -> Result<JobSpecs, ManifestError> {

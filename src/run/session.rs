@@ -10,6 +10,7 @@ use tokio::select;
 use crate::driver;
 use crate::driver::clock::Clock;
 use crate::driver::context::DriverContext;
+use crate::driver::pictures::PictureFiles;
 use crate::driver::stop::StopReceiver;
 use crate::engine::Engine;
 use crate::engine::turn::StopReason;
@@ -211,7 +212,9 @@ impl Session {
         let poll_batch_max = provider.spec().poll_batch_max;
         let client = provider.connect(work.image_limits.bytes_max)?;
         let store = adapters::open(&out, work.image_limits, work.style.postprocess)?;
-        let context = DriverContext { provider: client, store: store.clone(), naming: Arc::new(work.style.naming) };
+        let pictures = Arc::new(PictureFiles::new(run.pictures()?));
+        let naming = Arc::new(work.style.naming);
+        let context = DriverContext { provider: client, store: store.clone(), pictures, naming };
         let paid = work.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
         let mut engine = Engine::new(Limits { poll_batch_max, ..work.limits });
         engine.remember(clock.now(), &run.history()?);

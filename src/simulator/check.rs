@@ -2,8 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use crate::model::picture::{self, is_local};
 use crate::model::request::Size;
 use crate::simulator::message::{ContentKey, hash};
 use crate::simulator::refusal::Refusal;
@@ -102,7 +105,7 @@ impl<'a> Fields<'a> {
     }
 
     fn image_url(&self) -> Result<(), Refusal> {
-        let is_link = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+        let is_link = |value: &Value| value.as_str().is_some_and(|text| !is_local(text) && is_sound(text));
         let is_fit = match self.get("image_url") {
             None => true,
             Some(Value::Array(links)) => !links.is_empty() && links.iter().all(is_link),
@@ -124,6 +127,14 @@ impl<'a> Fields<'a> {
         let is_whole = (weights.iter().sum::<f64>() - 1.0).abs() < 1e-6;
         is_whole.then_some(()).ok_or_else(|| invalid("the weights of loras must sum to 1.0"))
     }
+}
+
+/// Returns whether a data URI holds a picture of the type that it names. Any other address is not looked at.
+fn is_sound(source: &str) -> bool {
+    let Some((media_type, data)) = source.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) else {
+        return true;
+    };
+    STANDARD.decode(data).is_ok_and(|bytes| picture::media_type(&bytes) == Some(media_type))
 }
 
 #[cfg(test)]
@@ -158,7 +169,7 @@ mod tests {
             json!({ "steps": 1, "guidance": 1.5 }),
             json!({ "steps": 100, "guidance": 20 }),
             json!({ "image_url": "https://example.com/a.png" }),
-            json!({ "image_url": ["https://example.com/a.png", "data:image/png;base64,AAAA"] }),
+            json!({ "image_url": ["https://example.com/a.png", "data:image/png;base64,iVBORw0KGgo="] }),
             json!({ "loras": "org/lora" }),
             json!({ "loras": { "org/a": 0.3, "org/b": 0.7 } }),
             json!({ "seed": null, "size": null, "loras": null }),

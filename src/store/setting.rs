@@ -15,6 +15,8 @@ pub enum Setting {
     Rows,
     /// Path of that manifest, absolute; `-` for standard input or a pipe.
     ManifestPath,
+    /// Pictures on this disk that requests name, as JSON: the path, the hash and the size of each name.
+    Pictures,
     /// Price that the manifest names, as JSON; empty for none.
     ManifestPrice,
     /// Price that the last run used, as JSON; empty for none.
@@ -41,6 +43,7 @@ impl Setting {
             Self::ManifestFingerprint => "manifest",
             Self::Rows => "rows",
             Self::ManifestPath => "manifest_path",
+            Self::Pictures => "pictures",
             Self::ManifestPrice => "price",
             Self::PriceUsed => "price_used",
             Self::OutputStyle => "style",

@@ -1,6 +1,10 @@
 //! Typed settings of a run, the same for every store.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use crate::model::output_options::OutputOptions;
+use crate::model::picture::SourcePicture;
 use crate::model::price::Price;
 use crate::model::provider_identity::ProviderIdentity;
 use crate::store::error::LedgerError;
@@ -50,6 +54,15 @@ pub trait ReadSettings: RunReader {
         self.setting(Setting::ManifestPath)
     }
 
+    /// Returns the pictures on this disk that requests name, by their names.
+    fn pictures(&self) -> Result<BTreeMap<String, SourcePicture>, LedgerError> {
+        let Some(text) = self.setting(Setting::Pictures)? else { return Ok(BTreeMap::new()) };
+        let pictures: BTreeMap<String, (PathBuf, String, u64)> =
+            serde_json::from_str(&text).map_err(|_| damaged(self, "its list of pictures is unreadable"))?;
+        let picture = |(path, sha256, n_bytes)| SourcePicture { path, sha256, n_bytes };
+        Ok(pictures.into_iter().map(|(name, parts)| (name, picture(parts))).collect())
+    }
+
     /// Returns the price of the last imported manifest; `None` if it named none.
     fn manifest_price(&self) -> Result<Option<Price>, LedgerError> {
         Ok(self.setting(Setting::ManifestPrice)?.and_then(|text| price_from(&text)))
@@ -90,6 +103,14 @@ pub trait WriteSettings: RunWriter {
     /// Sets the output style of the images.
     fn set_style(&mut self, style: &OutputOptions) -> Result<(), LedgerError> {
         self.set_setting(Setting::OutputStyle, &style_text(style))
+    }
+
+    /// Records the pictures on this disk that requests name, by their names.
+    fn set_pictures(&mut self, pictures: &BTreeMap<String, SourcePicture>) -> Result<(), LedgerError> {
+        let parts =
+            pictures.iter().map(|(name, SourcePicture { path, sha256, n_bytes })| (name, (path, sha256, n_bytes)));
+        let text = serde_json::to_string(&parts.collect::<BTreeMap<_, _>>());
+        self.set_setting(Setting::Pictures, &text.map_err(|_| damaged(self, "a path of a picture is not UTF-8"))?)
     }
 
     /// Determines the price of a run: the user's, else the manifest's, else the last one. Stores it for later runs and for the

@@ -27,6 +27,7 @@ mod money;
 mod official;
 mod own_past;
 mod parts;
+mod pictures;
 mod pipes;
 mod progress;
 mod proxies;

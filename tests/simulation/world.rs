@@ -121,6 +121,7 @@ impl World {
         let context = DriverContext {
             provider: Arc::new(Stepped(Witnessed(direct, witness.clone()), crash.clone())),
             store: Arc::new(Stepped(self.store.clone(), crash.clone())),
+            pictures: Arc::default(),
             naming: Arc::default(),
         };
         let mut ledger = Stepped(Witnessed(self.ledger.session(), witness), crash.clone());

@@ -81,7 +81,7 @@ pub(crate) struct ManifestArgs {
     #[arg(long, value_parser = syntax(), env = "PROMPTBATCH_SYNTAX")]
     pub syntax: Option<Syntax>,
 
-    /// Another folder that the manifest may read lists from; may be repeated, or separated by : in the variable
+    /// Another folder that the manifest may read lists and pictures from; may be repeated, or separated by : in the variable
     #[arg(long = "allow-files", value_name = "DIR", value_parser = folders, env = "PROMPTBATCH_ALLOW_FILES")]
     pub allow_files: Vec<FolderArgs>,
 

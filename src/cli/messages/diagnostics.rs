@@ -168,7 +168,10 @@ pub(crate) fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -
         told.extend(found.iter().map(|mistake| told_of(source, severity, mistake, &lines)));
     }
     if let Err(
-        error @ (ManifestError::Read { .. } | ManifestError::UnknownFormat { .. } | ManifestError::Changed { .. }),
+        error @ (ManifestError::Read { .. }
+        | ManifestError::UnknownFormat { .. }
+        | ManifestError::PictureChanged { .. }
+        | ManifestError::Changed { .. }),
     ) = read
     {
         told.push(json!({

@@ -109,6 +109,11 @@ impl<'a> PlanEstimate<'a> {
             format!("limit: {n} of {of} unfinished jobs would be worked on, {} left for later runs (--limit)", of - n)
         }));
         if self.n_to_submit > 0 {
+            let n_bytes = self.census.n_picture_bytes();
+            lines.extend(
+                (n_bytes > 0)
+                    .then(|| format!("upload: {} of pictures, in all requests together", units::shown(n_bytes))),
+            );
             lines.extend([self.time(), self.cost(), self.disk()]);
         } else if self.n_in_doubt > 0 && self.price.is_some() {
             lines.push(self.cost());

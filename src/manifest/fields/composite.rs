@@ -1,6 +1,7 @@
 //! Parser of the composite fields: source images, adapters and provider-specific parameters.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::manifest::diagnostics::{Issue, wrong};
 use crate::manifest::fields::field::Field;
@@ -27,8 +28,12 @@ pub(crate) fn image_url(raw: UnparsedValue) -> Result<Vec<String>, Issue> {
     urls.into_iter().map(one_image_url).collect()
 }
 
+/// Extensions of pictures, without which a text is no path but a mistake.
+const PICTURE_ENDINGS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"];
+
 fn one_image_url(value: Value) -> Result<String, Issue> {
-    const REMEDY: &str = "write a URL that begins with https://, http:// or data:";
+    const REMEDY: &str =
+        "write a URL that begins with https://, http:// or data:, or the path of a picture beside the manifest";
     let Value::Text(_) = &value else {
         return Err(wrong(format!("`image_url` is {}, not a URL", shown(&value)), REMEDY));
     };
@@ -42,7 +47,24 @@ fn one_image_url(value: Value) -> Result<String, Issue> {
     if is_whole && !url.contains(char::is_whitespace) {
         return Ok(url);
     }
-    Err(wrong(format!("`image_url` is {}, not a URL", shown_text(&url)), REMEDY))
+    let is_drive = url.as_bytes().get(..2).is_some_and(|head| head[0].is_ascii_alphabetic() && head[1] == b':');
+    let local = || {
+        let ending = Path::new(&url).extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        let is_picture = ending.is_some_and(|ending| PICTURE_ENDINGS.contains(&&*ending));
+        after("file:").is_some_and(|rest| !rest.is_empty()) || is_picture && !url.contains("://")
+    };
+    match local() {
+        true if is_drive || url.contains('\\') => {
+            let what = format!("`image_url` is {}, a path of Windows", shown_text(&url));
+            Err(wrong(what, "write it with / and relative to the manifest, for example ref/kettle.png"))
+        }
+        true if url.starts_with('~') => {
+            let what = format!("`image_url` is {}, and ~ means no folder in a manifest", shown_text(&url));
+            Err(wrong(what, "write the whole path"))
+        }
+        true => Ok(url),
+        false => Err(wrong(format!("`image_url` is {}, not a URL", shown_text(&url)), REMEDY)),
+    }
 }
 
 /// Parses the adapters: one repository id, or several with their weights.
@@ -156,7 +178,16 @@ mod tests {
 
     #[test]
     fn one_url_or_several() {
-        for url in ["https://a.b/c.png", "HTTP://a", "data:image/png;base64,iVBORw0KGgo="] {
+        for url in [
+            "cat.png",
+            "ref/a b.JPG",
+            "/a/猫.webp",
+            "file:x",
+            "file:///a/b",
+            "https://a.b/c.png",
+            "HTTP://a",
+            "data:image/png;base64,iVBORw0KGgo=",
+        ] {
             assert_eq!(image_url(cell(url)), Ok(vec![url.to_owned()]));
             assert_eq!(image_url(typed(&format!("[{url:?}]"))), Ok(vec![url.to_owned()]));
         }
@@ -168,11 +199,14 @@ mod tests {
     #[test]
     fn what_is_no_url_is_refused() {
         let no_url = |shown: &str| {
-            format!("`image_url` is {shown}, not a URL; write a URL that begins with https://, http:// or data:")
+            format!(
+                "`image_url` is {shown}, not a URL; write a URL that begins with https://, http:// or data:, or the path of a picture beside the manifest"
+            )
         };
         for (raw, expected) in [
             (cell("ftp://a"), no_url("`ftp://a`")),
-            (cell("cat.png"), no_url("`cat.png`")),
+            (cell("cat.svg"), no_url("`cat.svg`")),
+            (cell("htps://cat.png"), no_url("`htps://cat.png`")),
             (cell("https://"), no_url("`https://`")),
             (cell("https://a b"), no_url("`https://a b`")),
             (cell("https://a https://b"), no_url("`https://a https://b`")),

@@ -4,6 +4,7 @@
 //! change in a list file changes the manifest's fingerprint.
 
 mod folders;
+mod pictures;
 pub(crate) mod tables;
 mod wildcards;
 
@@ -20,10 +21,12 @@ use crate::manifest::fields::field::misspelt;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::input::detect;
 use crate::manifest::lists::folders::{AllowedFolders, FolderError, outside};
+use crate::manifest::lists::pictures::PictureNames;
 use crate::manifest::lists::tables::{TableKind, TextTable};
 use crate::manifest::lists::wildcards::{PATTERN_CHARS_MAX, WILDCARDS};
 use crate::manifest::template::wildcards::Wildcards;
 use crate::model::escape::escape;
+use crate::model::picture::{SourcePicture, is_local};
 
 /// Limit on the size of one list in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -49,6 +52,7 @@ pub struct ListFiles {
     read: BTreeMap<String, Result<ListTexts, Issue>>,
     /// Names of the existing wildcards. `None` before they are first needed.
     names: Option<Result<Arc<[String]>, Issue>>,
+    pictures: PictureNames,
     n_bytes: u64,
     hasher: blake3::Hasher,
 }
@@ -57,7 +61,8 @@ impl ListFiles {
     /// Creates the lists of a manifest in this folder. `allowed` are further folders for list files.
     pub(crate) fn new(folder: PathBuf, allowed: &[PathBuf]) -> Self {
         let folders = AllowedFolders::new(&folder, allowed);
-        Self { folder, folders, read: BTreeMap::new(), names: None, n_bytes: 0, hasher: blake3::Hasher::new() }
+        let (read, pictures) = (BTreeMap::new(), PictureNames::default());
+        Self { folder, folders, read, names: None, pictures, n_bytes: 0, hasher: blake3::Hasher::new() }
     }
 
     /// Returns the texts of a file, at least one. `name` is relative to the manifest's folder.
@@ -68,6 +73,27 @@ impl ListFiles {
         let result = self.read(name);
         self.read.insert(name.to_owned(), result.clone());
         result
+    }
+
+    /// Returns the picture with this name, which is relative to the manifest's folder.
+    pub(crate) fn picture(&mut self, name: &str) -> Result<SourcePicture, Issue> {
+        let (found, is_new) = self.pictures.find(name, &self.folder, &self.folders);
+        if let (Ok(picture), true) = (&found, is_new) {
+            let sha256 = picture.sha256.clone();
+            self.note(name, sha256.as_bytes());
+        }
+        found
+    }
+
+    /// Returns the pictures that were found, by their names as written.
+    pub(crate) fn pictures(&self) -> BTreeMap<String, SourcePicture> {
+        self.pictures.found()
+    }
+
+    /// Returns the size of the pictures of a request in bytes.
+    pub(crate) fn n_picture_bytes(&mut self, sources: &[String]) -> u64 {
+        let local = sources.iter().filter(|source| is_local(source));
+        local.map(|name| self.picture(name).map_or(0, |picture| picture.n_bytes)).sum()
     }
 
     /// Returns a hash of the names and bytes of all files, in the order in which they were read. `None` if no file was read.

@@ -11,6 +11,7 @@ mod jsonl;
 mod listings;
 mod options;
 mod passes;
+mod pictures;
 mod properties;
 mod refusals;
 mod rows;
