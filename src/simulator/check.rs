@@ -27,7 +27,9 @@ const SIDES: [(&str, RangeInclusive<u32>); 4] =
 pub(super) struct Submission {
     pub(super) model: String,
     pub(super) content: ContentKey,
-    /// Seed of the picture, derived from the prompt and the seed parameter.
+    pub(super) prompt: String,
+    pub(super) seed: Option<u64>,
+    /// Seed of the picture, derived from the model, the prompt and the seed parameter.
     pub(super) picture_seed: u64,
     pub(super) size: Option<Size>,
 }
@@ -52,8 +54,9 @@ pub(super) fn submission(body: &[u8]) -> Result<Submission, Refusal> {
     fields.image_url()?;
     fields.loras()?;
 
-    let picture_seed = hash(format!("{seed:?} {prompt}").as_bytes());
-    Ok(Submission { model: model.to_owned(), picture_seed, size, content: ContentKey::of(&Value::Object(map)) })
+    let picture_seed = hash(format!("{seed:?} {model} {prompt}").as_bytes());
+    let (model, prompt) = (model.to_owned(), prompt.to_owned());
+    Ok(Submission { model, prompt, seed, picture_seed, size, content: ContentKey::of(&Value::Object(map)) })
 }
 
 fn invalid(message: impl Into<String>) -> Refusal {
@@ -237,9 +240,10 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_from_the_prompt_and_the_seed() {
+    fn pictures_come_from_the_model_the_prompt_and_the_seed() {
         let picture = |changes: Value| with(&changes).unwrap().picture_seed;
-        assert_eq!(picture(json!({})), picture(json!({ "steps": 5, "model": "a/b" })));
+        assert_eq!(picture(json!({})), picture(json!({ "steps": 5 })));
+        assert_ne!(picture(json!({})), picture(json!({ "model": "a/b" })));
         assert_ne!(picture(json!({})), picture(json!({ "prompt": "a dog" })));
         assert_ne!(picture(json!({ "seed": 1 })), picture(json!({ "seed": 2 })));
         assert_ne!(picture(json!({ "seed": 0 })), picture(json!({})));

@@ -189,7 +189,11 @@ impl Server {
         let latency = self.draw_latency(&mut rng);
         let fate = self.draw_fate(submission.content, &mut rng);
         let size = self.config.image_size.or(submission.size).unwrap_or(SIZE);
-        let picture = Picture::new(submission.picture_seed, size);
+        let picture = Picture::new(submission.picture_seed, size).of_request(
+            &submission.prompt,
+            &submission.model,
+            submission.seed,
+        );
         let serial = u32::try_from(self.stats.n_accepted % (1 << 32)).unwrap_or(0);
         let task = Task::new(now, latency, picture, fate, serial);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::request::Size;
 use crate::model::time::Timestamp;
-use crate::simulator::picture::Picture;
+use crate::simulator::picture::{Picture, SEAL_CHARS, sealed};
 
 /// Accepted task with all its data, which its id encodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Task {
         let task = Self {
             accepted_at: Timestamp::from_millis(number(0..12)?.try_into().ok()?),
             latency_millis: short(12..20)?,
-            picture: Picture::new(number(20..36)?, size),
+            picture: Picture::new(number(20..36)?, size).with_caption(digits.get(54 + SEAL_CHARS..)?)?,
             fate: *FATES.get(usize::try_from(number(44..46)?).ok()?)?,
             serial: short(46..54)?,
         };
@@ -122,7 +122,7 @@ impl fmt::Display for Task {
             self.picture.seed(),
             self.serial,
         );
-        write!(f, "sim{digits}{:08x}", crc32fast::hash(digits.as_bytes()))
+        write!(f, "sim{}", sealed(&digits, self.picture.caption()))
     }
 }
 
@@ -131,7 +131,11 @@ mod tests {
     use super::*;
 
     fn task(fate: TaskOutcome) -> Task {
-        let picture = Picture::new(0xfeed_0123_4567_89ab, Size { width: 1024, height: 64 });
+        let picture = Picture::new(0xfeed_0123_4567_89ab, Size { width: 1024, height: 64 }).of_request(
+            "a cat on a mat",
+            "org/model",
+            Some(7),
+        );
         Task::new(Timestamp::from_millis(1_790_000_000_123), Duration::from_secs(10), picture, fate, 7)
     }
 
