@@ -38,7 +38,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum CliCommand {
     /// Run a manifest, or resume it
-    #[command(after_help = run::help())]
+    #[command(after_help = run::help(), alias = "resume")]
     Run(Box<RunArgs>),
     /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
     #[command(after_help = plan::HELP)]

@@ -1,6 +1,6 @@
 //! Groups of flags in the help: first the ten that most runs need, then the others by topic.
 
-use clap::Command;
+use clap::{Arg, Command};
 
 /// Commands whose flags are grouped. The others have few flags.
 const GROUPED: [&str; 5] = ["run", "retry", "verify", "plan", "validate"];
@@ -43,6 +43,8 @@ const GROUPS: [(&str, &[&str]); 7] = [
 /// Groups the flags of the commands that have many. `-h` shows the first ones only, and `--help` all.
 pub(super) fn grouped(command: Command) -> Command {
     command.mut_subcommands(|command| {
+        let usage = usage(&command);
+        let command = if command.get_positionals().count() > 0 { command.override_usage(usage) } else { command };
         if !GROUPED.contains(&command.get_name()) {
             return command;
         }
@@ -54,6 +56,18 @@ pub(super) fn grouped(command: Command) -> Command {
             }
         })
     })
+}
+
+/// Returns the usage of a command. The automatic one shows every flag that the environment sets as required.
+fn usage(command: &Command) -> String {
+    // Names of values are complete only in a built command, which has `--help` too.
+    let mut command = command.clone();
+    command.build();
+    let is_option = |arg: &Arg| !arg.is_positional() && !arg.is_required_set() && arg.get_id() != "help";
+    let options = if command.get_arguments().any(is_option) { " [OPTIONS]" } else { "" };
+    let required = command.get_opts().filter(|arg| arg.is_required_set()).chain(command.get_positionals());
+    let args: String = required.map(|arg| format!(" {arg}")).collect();
+    format!("promptbatch {}{options}{args}", command.get_name())
 }
 
 #[cfg(test)]

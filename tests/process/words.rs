@@ -86,6 +86,54 @@ fn a_run_in_which_all_is_refused() {
     insta::assert_snapshot!("run-quota", words(&bench, &bench.run("prompts.csv", &["-j", "1"])));
 }
 
+/// Goal: a quiet run is not silent about jobs without an image. Method: refuse every job, run, resume under the other
+/// name of the command, retry, and remove an image.
+#[test]
+fn a_quiet_run_says_that_jobs_have_no_image() {
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
+    bench.csv(2);
+    let line = "error: 2 of 2 jobs have no image; for the reasons: promptbatch status out\n";
+    let url = bench.simulator.url();
+    for args in [
+        &["run", "prompts.csv", "-o", "out", "--base-url", url, "-q"][..],
+        &["resume", "prompts.csv", "-o", "out", "--base-url", url, "-q"],
+        &["retry", "out", "--only", "moderated", "--base-url", url, "-q"],
+    ] {
+        let quiet = bench.output(args);
+        assert_eq!((quiet.status.code(), stderr(&quiet).as_str()), (Some(100), line), "{args:?}");
+    }
+    assert_eq!(
+        stderr(&bench.run("prompts.csv", &["-q", "--fail-under", "0%"])),
+        "",
+        "as many succeeded as were required"
+    );
+    let bench = Bench::new(quick());
+    bench.csv(3);
+    assert_eq!(stderr(&bench.run("prompts.csv", &["-q"])), "");
+    std::fs::remove_file(bench.path("out").join(&crate::bench::files(&bench.path("out/images"))[0])).unwrap();
+    let gone = bench.run("prompts.csv", &["-q"]);
+    let line = "error: 1 of 3 jobs have no image; for the reasons: promptbatch status out\n";
+    assert_eq!((gone.status.code(), stderr(&gone).as_str()), (Some(100), line));
+}
+
+/// Goal: the usage in an error has only what is required. Method: set flags by the environment, and leave out the
+/// arguments.
+#[test]
+fn the_usage_has_no_flags_of_the_environment() {
+    let bench = Bench::new(quick());
+    for (args, variable, value, usage) in [
+        (&["run"][..], "PROMPTBATCH_BASE_URL", "https://x.example", "run [OPTIONS] <MANIFEST>"),
+        (&["plan"], "PROMPTBATCH_RATE", "5/s", "plan [OPTIONS] <MANIFEST>"),
+        (&["retry"], "PROMPTBATCH_PRICE", "2 magicube", "retry [OPTIONS] <OUT>"),
+        (&["gallery"], "PROMPTBATCH_PROGRESS", "none", "gallery [OPTIONS] <OUT>"),
+    ] {
+        let output = bench.command(args).env(variable, value).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let told = stderr(&output);
+        assert!(told.contains(&format!("Usage: promptbatch {usage}\n")), "{told}");
+    }
+}
+
 #[test]
 fn the_errors_of_the_command_line() {
     let bench = Bench::new(quick());

@@ -103,6 +103,8 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
         if let Some(line) = summary::gallery(&summary, &args.out) {
             print_message(&line);
         }
+    } else if args.show.quiet && exit == Exit::Failures {
+        print_message(&summary::failed_quietly(&summary, &args.out));
     }
     let exit = args.reports.write(&args.out, &summary, exit);
     ended(&args.show, exit, Some(&summary));

@@ -154,6 +154,8 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
                 if let Some(line) = summary::gallery(&summary, &out).filter(|_| !args.gallery) {
                     print_message(&line);
                 }
+            } else if args.show.quiet && exit == Exit::Failures {
+                print_message(&summary::failed_quietly(&summary, &out));
             }
             let exit = args.reports.write(&out, &summary, exit);
             let exit = if args.gallery {

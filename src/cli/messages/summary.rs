@@ -88,6 +88,14 @@ pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Optio
     lines
 }
 
+/// Formats the only line of a quiet run whose jobs have not all their images.
+pub(crate) fn failed_quietly(summary: &Summary, out: &Path) -> String {
+    let Summary { counts, present, .. } = summary;
+    let n = counts.n_jobs() - counts.n_succeeded + present.n_missing;
+    let out = escape(&out.display().to_string());
+    format!("error: {n} of {} have no image; for the reasons: promptbatch status {out}", jobs(counts.n_jobs()))
+}
+
 /// Names the commands that continue a run that has ended. Empty if every job has its image.
 pub(crate) fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
     let mut lines = vec![];
