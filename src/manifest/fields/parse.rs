@@ -7,6 +7,7 @@ use crate::manifest::diagnostics::{Issue, wrong};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::json;
 use crate::manifest::fields::missing::{is_missing, meant_decimal, meant_whole};
+use crate::manifest::fields::range;
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::manifest::fields::yes_or_no::meaning;
 use crate::model::escape::excerpt;
@@ -267,7 +268,9 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
     };
     match number {
         None => {
-            let remedy = of_cell(raw, |text| meant_whole(text).map(|number| number.to_string())).unwrap_or_else(remedy);
+            let remedy = of_cell(raw, |text| meant_whole(text).map(|number| number.to_string()))
+                .or_else(|| of_range(raw).filter(|_| field != Field::N))
+                .unwrap_or_else(remedy);
             Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy))
         }
         Some(number) if range.contains(&number) => Ok(number),
@@ -297,7 +300,9 @@ pub(crate) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
     };
     match number {
         None => {
-            let remedy = of_cell(raw, |text| meant_decimal(text).map(|number| number.to_string())).unwrap_or(remedy);
+            let remedy = of_cell(raw, |text| meant_decimal(text).map(|number| number.to_string()))
+                .or_else(|| of_range(raw))
+                .unwrap_or(remedy);
             Err(wrong(format!("`guidance` is {shown}, not a number"), remedy))
         }
         Some(number) if GUIDANCE.contains(&number) => Ok(number),
@@ -315,6 +320,14 @@ fn of_cell(raw: &UnparsedValue, meant: impl Fn(&str) -> Option<String>) -> Optio
         return Some("leave the cell empty".to_owned());
     }
     meant(text).map(|number| format!("write {number}"))
+}
+
+/// Returns the remedy for a text that is a range in another notation.
+fn of_range(raw: &UnparsedValue) -> Option<String> {
+    match raw {
+        UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => range::meant(text),
+        UnparsedValue::Typed(_) => None,
+    }
 }
 
 /// Serializes parameters as they are sent.

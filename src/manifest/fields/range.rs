@@ -37,6 +37,16 @@ pub(crate) fn decimals(text: &str) -> Option<Result<Vec<f64>, Issue>> {
     Some(range.values(text).map(|values| values.map(|value| float(value, n_digits)).collect()))
 }
 
+/// Returns the remedy for a range in another notation, such as `1-5`, `1–5` or `1 to 5`. Returns `None` if the text is
+/// none.
+pub(crate) fn meant(text: &str) -> Option<String> {
+    let separators = ["-", "–", "—", "~", "～", "至", "到", " to "];
+    let (first, last) = separators.iter().find_map(|separator| text.trim().split_once(separator))?;
+    let (first, last) = (first.trim(), last.trim());
+    (is_number(first) && is_number(last))
+        .then(|| format!("for all numbers from {first} to {last}, write `{first}..{last}`"))
+}
+
 /// Range in units of the last written decimal place.
 #[derive(Debug)]
 struct Range {

@@ -191,6 +191,27 @@ fn whole_numbers_are_read_to_their_bounds() {
     assert_eq!([n(&int(1)), n(&cell("10000"))], [Ok(1), Ok(10_000)]);
 }
 
+/// Goal: whoever writes a range as another program does is shown the notation. Neighbours: dates, signs and words.
+#[test]
+fn ranges_in_other_notations_have_a_remedy() {
+    for text in ["1-5", "1–5", "1 — 5", "1 to 5", "1~5", "1～5", "1至5", "1到5"] {
+        for raw in [typed(text), cell(text)] {
+            let what = format!("`seed` is `{text}`, not a whole number; for all numbers from 1 to 5, write `1..5`");
+            assert_refused(|raw| seed(&raw), &[(raw, what.as_str())]);
+        }
+    }
+    let what = "`guidance` is `3.5-5`, not a number; for all numbers from 3.5 to 5, write `3.5..5`";
+    assert_refused(|raw| guidance(&raw), &[(typed("3.5-5"), what)]);
+    for text in ["1-", "-1-5", "2026-01-05", "a-b", "to", "1 to", "x 1-5", "12:30"] {
+        let what = format!(
+            "`seed` is `{text}`, not a whole number; write a whole number from 0 to 2147483647, or leave it out for a random one"
+        );
+        assert_refused(|raw| seed(&raw), &[(typed(text), what.as_str())]);
+    }
+    let what = "`n` is `1-5`, not a whole number; write a whole number from 1 to 10000";
+    assert_refused(|raw| n(&raw), &[(typed("1-5"), what)]);
+}
+
 #[test]
 fn other_numbers_are_refused() {
     const SEEDS: &str =
