@@ -114,6 +114,27 @@ fn a_module_imports_lower_layers_only() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Goal: every system can check the project out. Method: look for names that Windows reserves, and for characters that
+/// it refuses.
+#[test]
+fn every_file_name_is_one_on_windows_too() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![];
+    for folder in ["src", "tests", "benches", "examples", "docs"] {
+        walk(&root.join(folder), &mut files);
+    }
+    let reserved = ["CON", "PRN", "AUX", "NUL", "COM", "LPT"];
+    let is_refused = |name: &str| {
+        let stem = name.split('.').next().unwrap().trim_end_matches(|c: char| c.is_ascii_digit()).to_uppercase();
+        reserved.contains(&stem.as_str())
+            || name.ends_with(['.', ' '])
+            || name.contains(['<', '>', ':', '"', '|', '?', '*', '\\'])
+    };
+    let refused: Vec<_> =
+        files.iter().filter(|file| file.iter().any(|part| is_refused(&part.to_string_lossy()))).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
 #[test]
 fn no_module_imports_from_the_crate_root() {
     let modules: Vec<&str> = LAYERS.into_iter().flatten().copied().collect();
