@@ -1,6 +1,6 @@
 //! Batch job runner that sends the prompts of a manifest through an asynchronous image API.
 //!
-//! **Nothing is paid for twice. Nothing finished is lost. Nothing is called done that is not on disk and verified.**
+//! **Nothing is paid for twice. Nothing finished is lost. Nothing counts as done until it is on disk and verified.**
 //!
 //! This page is for programs that embed the library. The manual of the program `promptbatch` is in the folder `docs` of the
 //! repository, and `ARCHITECTURE.md` says how everything is built: the idea, the layers, what survives what, and how to add to it.

@@ -116,6 +116,33 @@ fn a_quiet_run_says_that_jobs_have_no_image() {
     assert_eq!((gone.status.code(), stderr(&gone).as_str()), (Some(100), line));
 }
 
+/// Goal: a folder of runs is listed. Method: make two runs, one of them incomplete, a damaged one and other folders.
+#[test]
+fn the_status_of_a_folder_of_runs_lists_them() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    let url = bench.simulator.url();
+    for (name, more) in [("b", &[][..]), ("a", &["--limit", "1"])] {
+        let out = format!("runs/{name}");
+        bench.output(&[&["run", "prompts.csv", "-o", &out, "--base-url", url, "-q"], more].concat());
+    }
+    for folder in ["runs/none", "runs/z"] {
+        std::fs::create_dir(bench.path(folder)).unwrap();
+    }
+    bench.write("runs/z/run.db", "damaged");
+    let status = bench.output(&["status", "runs"]);
+    let lines = stdout(&status);
+    let lines: Vec<_> = lines.lines().collect();
+    assert_eq!(status.status.code(), Some(0), "{}", stderr(&status));
+    assert_eq!(lines[..2], ["runs/a: 1 of 2 succeeded, 1 pending", "runs/b: 2 of 2 succeeded"]);
+    assert!(lines.len() == 3 && lines[2].starts_with("runs/z: could not open runs/z"), "{lines:?}");
+    for args in [&["status", "runs/none"][..], &["status", "runs", "--json"]] {
+        let none = bench.output(args);
+        assert_eq!(none.status.code(), Some(2), "{}", stderr(&none));
+        assert!(stderr(&none).contains("there is no run.db"), "{}", stderr(&none));
+    }
+}
+
 /// Goal: the usage in an error has only what is required. Method: set flags by the environment, and leave out the
 /// arguments.
 #[test]

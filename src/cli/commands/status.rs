@@ -1,7 +1,8 @@
 //! Command `status`: prints the state of a run, once or until the run ends.
 
+use std::fs;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -10,15 +11,18 @@ use clap::Args;
 use crate::cli::exit::Exit;
 use crate::cli::flags::run_folder;
 use crate::cli::messages::run_status::RunStatus;
+use crate::cli::messages::summary::standing;
 use crate::cli::output::{fail, print};
 use crate::report::terminal::Terminal;
 use crate::report::tty_reporter::can_be_drawn;
 use crate::report::watch::Watch;
+use crate::store::error::LedgerError;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub(crate) const HELP: &str = "\
 Examples:
   promptbatch status out/cats                           counts, rate, time left, first failures
+  promptbatch status out                                a line for each run in this folder
   promptbatch status out/cats --watch                   refreshed until the run ends
   promptbatch status out/cats --json                    for scripts";
 
@@ -37,6 +41,9 @@ pub(crate) struct StatusArgs {
     pub watch: bool,
 }
 
+/// Maximum number of runs in a folder that are listed.
+const RUNS_MAX: usize = 1_000;
+
 /// Interval between two updates on a terminal. `PRINTED_EVERY` is the interval for a log or a script.
 const DRAWN_EVERY: Duration = Duration::from_secs(1);
 
@@ -46,8 +53,25 @@ const PRINTED_EVERY: Duration = Duration::from_secs(10);
 pub(crate) fn status(args: &StatusArgs) -> Exit {
     match RunStatus::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
         Ok(text) => print(&text),
+        Err(error @ LedgerError::Missing { .. }) if !args.json => match runs_in(&args.out) {
+            lines if lines.is_empty() => fail(Exit::of_ledger(&error), &error),
+            lines => print(&lines),
+        },
         Err(error) => fail(Exit::of_ledger(&error), &error),
     }
+}
+
+/// Returns a line for each run in a folder of runs; empty if there is none.
+fn runs_in(folder: &Path) -> String {
+    let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut runs: Vec<_> = paths.filter(|path| path.join("run.db").is_file()).collect();
+    runs.sort();
+    let n_more = runs.len().saturating_sub(RUNS_MAX);
+    let lines = runs.iter().take(RUNS_MAX).map(|path| match RunStatus::of(path) {
+        Ok(run) => format!("{}: {}\n", path.display(), standing(run.counts())),
+        Err(error) => format!("{}: {error}\n", path.display()),
+    });
+    lines.chain((n_more > 0).then(|| format!("and {n_more} more\n"))).collect()
 }
 
 /// Shows the status of a run until no process runs it any more.

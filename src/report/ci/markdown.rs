@@ -68,7 +68,8 @@ impl<W: Write> MarkdownReport<W> {
         let per_second = facts.n_ended as f64 / facts.elapsed.as_secs_f64();
         words.extend((facts.n_ended > 0 && per_second.is_normal()).then(|| rate(per_second)));
         words.push(format!("{} submissions", grouped(facts.incidents.n_submits)));
-        let cost = |(cost, unit): &(Cost, String)| format!("{} so far", text(&cost.words(unit)));
+        let so_far = if facts.counts.n_unfinished() > 0 { " so far" } else { "" };
+        let cost = |(cost, unit): &(Cost, String)| format!("{}{so_far}", text(&cost.words(unit)));
         words.extend(facts.cost.as_ref().map(cost));
         words.push(format!("exit code {}", facts.exit_code));
         words.join(", ") + "."
@@ -169,6 +170,7 @@ fn code(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::counts::StatusCounts;
     use crate::report::ci::fixtures::{facts, jobs, report};
 
     #[test]
@@ -208,6 +210,13 @@ mod tests {
 
         Retry the failed jobs: <code>promptbatch retry out/prompts.v2</code>
         ");
+    }
+
+    #[test]
+    fn the_cost_of_a_finished_run_is_final() {
+        let counts = StatusCounts { n_succeeded: 6, ..StatusCounts::default() };
+        let page = report(|out| Box::new(MarkdownReport::new(out, RunReport { counts, ..facts() })), &[]);
+        assert!(page.contains("10 to 12 magicube (1 submission in doubt), exit code"), "{page}");
     }
 
     #[test]
