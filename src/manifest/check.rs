@@ -166,7 +166,7 @@ impl EntryValidator {
         if !is_skipped {
             self.see_models(&fields, model_place, entry.place, &mut findings.warnings);
         }
-        check_last_seed(&fields, seed_place, &mut findings.mistakes);
+        seeds::check_last(&fields, seed_place, &mut findings.mistakes);
         for source in fields.image_url.iter().flat_map(OneOrManyValues::values).flatten().filter(|url| is_local(url)) {
             lists.picture(source).map_or_else(|wrong| findings.mistakes.push(image_place, wrong), drop);
         }
@@ -376,18 +376,6 @@ impl EntryValidator {
         self.lints.finish(findings);
         let Self { columns, across, census, skipped, .. } = self;
         ValidationResult { columns, across, census, skipped }
-    }
-}
-
-fn check_last_seed(fields: &Fields, place: Location, mistakes: &mut DiagnosticList) {
-    let (Some(OneOrManyValues::One(first)), Some(n)) = (&fields.seed, fields.n) else { return };
-    if *first == parse::RANDOM_SEED {
-        return;
-    }
-    let last = first + u64::from(n) - 1;
-    if last > parse::SEED_MAX.cast_unsigned() {
-        let what = format!("the last of the {n} seeds is {last}, above {}", parse::SEED_MAX);
-        mistakes.push(place, wrong(what, "lower `seed` or `n`"));
     }
 }
 

@@ -40,7 +40,7 @@ fn standard_input_needs_a_format() {
     let bench = Bench::new(quick());
     let output = piped(&bench, "a cat\n", &[]);
     expect_code(&output, 2);
-    assert!(stderr(&output).contains("--format yaml|csv|tsv|jsonl|txt|a1111|blocks"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--format yaml|csv|tsv|jsonl|json|xlsx|txt|a1111|blocks"), "{}", stderr(&output));
     expect_code(&piped(&bench, "a cat\n", &["--format", "doc"]), 2);
     let output = piped(&bench, "a cat\n", &["--format", "txt", "--encoding", "cat"]);
     expect_code(&output, 2);

@@ -1,10 +1,11 @@
 //! Seeds of other programs: -1 asks for a random seed, and numbers above the provider's limit are counted in one mistake.
 
-use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, wrong};
+use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::field_entry::{FieldEntry, FieldValue};
-use crate::manifest::fields::parse;
+use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::{UnparsedValue, Value};
+use crate::manifest::fields::{Fields, parse};
 
 /// Counts of such seeds in a manifest.
 #[derive(Debug, Default)]
@@ -18,6 +19,19 @@ pub(crate) struct SeedCounts {
 pub(crate) fn take_random(given: &mut Vec<FieldEntry>) -> Option<Location> {
     let i = given.iter().position(|entry| number(entry) == Some(-1))?;
     Some(given.remove(i).place)
+}
+
+/// Checks the last of the seeds that count up from a fixed one.
+pub(crate) fn check_last(fields: &Fields, place: Location, mistakes: &mut DiagnosticList) {
+    let (Some(OneOrManyValues::One(first)), Some(n)) = (&fields.seed, fields.n) else { return };
+    if *first == parse::RANDOM_SEED {
+        return;
+    }
+    let last = first + u64::from(n) - 1;
+    if last > parse::SEED_MAX.cast_unsigned() {
+        let what = format!("the last of the {n} seeds is {last}, above {}", parse::SEED_MAX);
+        mistakes.push(place, wrong(what, "lower `seed` or `n`"));
+    }
 }
 
 impl SeedCounts {
