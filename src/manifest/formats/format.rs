@@ -130,6 +130,7 @@ pub struct FormatInput<'a> {
     /// Records that texts are taken as they are.
     pub(crate) is_verbatim: bool,
     /// Name of the sheet to read. `None` means the first visible one.
+    #[cfg_attr(not(feature = "xlsx"), expect(dead_code, reason = "only workbooks have sheets"))]
     pub(crate) sheet: Option<&'a str>,
 }
 

@@ -11,6 +11,8 @@ pub(super) enum CellText {
     Text(String),
     /// Number whose last digits may have been lost.
     Rounded(String),
+    /// Text without a character, which a formula may give on purpose.
+    Blank,
     Empty,
 }
 
@@ -31,7 +33,7 @@ pub(super) fn text(value: &DataRef<'_>, digits: Option<&str>) -> CellText {
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
         DataRef::Error(error) => error.to_string(),
     };
-    if text.is_empty() { CellText::Empty } else { CellText::Text(text) }
+    if text.is_empty() { CellText::Blank } else { CellText::Text(text) }
 }
 
 fn line_feeds(text: &str) -> String {
@@ -97,6 +99,12 @@ mod tests {
         let long = DataRef::Float(18_446_744_073_709_551_615.0);
         assert_eq!(text(&long, Some("18446744073709551615")), CellText::Text("18446744073709551615".to_owned()));
         assert_eq!(text(&long, None), CellText::Rounded("18446744073709552000".to_owned()));
+    }
+
+    #[test]
+    fn an_empty_text_is_a_value_and_no_value_is_none() {
+        assert_eq!(text(&DataRef::String(String::new()), None), CellText::Blank);
+        assert_eq!(text(&DataRef::Empty, None), CellText::Empty);
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn sheet(
                 uncomputed.get_or_insert((place, 0)).1 += 1;
                 continue;
             }
-            CellText::Empty => continue,
+            CellText::Empty | CellText::Blank => continue,
         };
         n_bytes += text.len();
         if sheet.cells.len() == CELLS_MAX || n_bytes > TEXT_BYTES_MAX {
@@ -148,7 +148,7 @@ fn other_sheets(workbook: &mut Workbook, name: &str) -> Vec<String> {
     for other in others {
         let Ok(mut reader) = workbook.worksheet_cells_reader(&other.name) else { continue };
         let mut cells = std::iter::from_fn(|| reader.next_cell().ok().flatten()).take(PEEKED_MAX);
-        if cells.any(|cell| !matches!(cells::text(&(*cell.get_value()).clone(), None), CellText::Empty)) {
+        if cells.any(|cell| !matches!(cells::text(cell.get_value(), None), CellText::Empty | CellText::Blank)) {
             let hidden = if other.visible == SheetVisible::Visible { "" } else { " (hidden)" };
             names.push(shown_text(&other.name) + hidden);
         }
