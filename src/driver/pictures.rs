@@ -136,8 +136,9 @@ mod tests {
         let wanted = request(&["ref/a.png"]);
         let first = pictures.attach(&wanted).await.expect("it is there");
         let _second = pictures.attach(&wanted).await.expect("it is there");
+        assert_eq!(pictures.memory.available_permits(), 0, "a third one waits");
         let mut third = std::pin::pin!(pictures.attach(&wanted));
-        assert!(futures::FutureExt::now_or_never(third.as_mut()).is_none(), "it waits");
+        assert!(futures::FutureExt::now_or_never(third.as_mut()).is_none());
         drop(first);
         assert!(third.await.expect("it is there").is_some());
     }

@@ -22,7 +22,7 @@ pub struct Request {
     pub steps: Option<u32>,
     /// Guidance scale: how closely the image follows the prompt.
     pub guidance: Option<f64>,
-    /// Source images of an edit model: URLs or data URIs.
+    /// Source images of an edit model: URLs, data URIs, or names of files on this disk.
     pub image_url: Vec<String>,
     /// Low-rank adapters to apply, by repository id.
     pub loras: Vec<Lora>,
@@ -86,7 +86,7 @@ pub enum RequestValue<'a> {
     Whole(u64),
     /// Floating-point number.
     Real(f64),
-    /// URLs or data URIs, at least one.
+    /// URLs, data URIs or names of files, at least one.
     Urls(&'a [String]),
     /// Adapters, at least one.
     Loras(&'a [Lora]),
