@@ -64,10 +64,11 @@ fn usage(command: &Command) -> String {
     let mut command = command.clone();
     command.build();
     let is_option = |arg: &Arg| !arg.is_positional() && !arg.is_required_set() && arg.get_id() != "help";
-    let options = if command.get_arguments().any(is_option) { " [OPTIONS]" } else { "" };
-    let required = command.get_opts().filter(|arg| arg.is_required_set()).chain(command.get_positionals());
-    let args: String = required.map(|arg| format!(" {arg}")).collect();
-    format!("promptbatch {}{options}{args}", command.get_name())
+    let mut words = vec!["promptbatch".to_owned(), command.get_name().to_owned()];
+    words.extend(command.get_arguments().any(is_option).then(|| "[OPTIONS]".to_owned()));
+    words.extend(command.get_opts().filter(|arg| arg.is_required_set()).map(ToString::to_string));
+    words.extend(command.get_positionals().map(ToString::to_string));
+    words.join(" ")
 }
 
 #[cfg(test)]
