@@ -24,7 +24,7 @@ fn formulas_are_text_where_that_is_wanted() {
     let guarded = text(&["--formula-guard"]);
     assert!(guarded.0.ends_with(",tasks_lost,'=1+1,note,cost,row") && guarded.1.starts_with("1,'-1,"), "{guarded:?}");
     assert!(
-        guarded.1.contains(",\"'=HYPERLINK(\"\"http://x\"\")\",") && guarded.1.ends_with(",'@a,plain,"),
+        guarded.1.contains(",\"'=HYPERLINK(\"\"http://x\"\")\",") && guarded.1.ends_with(",'@a,plain,,1"),
         "{guarded:?}"
     );
     assert_eq!(text(&[]), guarded, "a run keeps to it");
