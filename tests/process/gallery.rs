@@ -111,13 +111,13 @@ prompts:
 /// One prompt for three models and three seeds, of which the second seed of the second model comes later, and two images
 /// of an equal request.
 fn barns(is_whole: bool) -> String {
-    let mut text = "- {prompt: a pair of twins, model: m/one, n: 2}\n".to_owned();
+    let mut lines = vec!["- {prompt: a pair of twins, model: m/one, n: 2}\n".to_owned()];
     for model in ["m/one", "m/two", "m/three"] {
         for seed in [1, 2, 10].into_iter().filter(|seed| is_whole || (model, *seed) != ("m/two", 2)) {
-            text += &format!("- {{prompt: a red barn, model: {model}, seed: {seed}, negative_prompt: fog}}\n");
+            lines.push(format!("- {{prompt: a red barn, model: {model}, seed: {seed}, negative_prompt: fog}}\n"));
         }
     }
-    text
+    lines.concat()
 }
 
 #[test]
