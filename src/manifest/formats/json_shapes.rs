@@ -24,8 +24,12 @@ pub(crate) fn unknown(text: &str) -> Issue {
     };
     let shown = map.keys().take(KEYS_SHOWN_MAX).map(|key| shown_text(key)).collect::<Vec<_>>().join(", ");
     let more = if map.len() > KEYS_SHOWN_MAX { ", ..." } else { "" };
-    let are = if map.len() == 1 { "key is" } else { "keys are" };
-    let what = format!("this object is no list of prompts: its {are} {shown}{more}");
+    let keys = match map.len() {
+        0 => "it is empty".to_owned(),
+        1 => format!("its key is {shown}"),
+        _ => format!("its keys are {shown}{more}"),
+    };
+    let what = format!("this object is no list of prompts: {keys}");
     match filter(&map) {
         Some(Filter { jq, option }) => wrong(what, format!("convert it: jq -c '{jq}' OLD > NEW.jsonl{option}")),
         None => {
