@@ -8,6 +8,9 @@ use crate::model::outcome::{Fault, Outcome};
 use crate::model::progress::Operation;
 use crate::report::progress_totals::ProgressTotals;
 
+/// Maximum number of characters of a task id that are shown: users copy it.
+const TASK_CHARS_MAX: usize = 160;
+
 /// Formats a duration to about two digits: `95 s`, `7 min`, `1 h 20 min`, `2 d 3 h`. A fraction of a second counts as
 /// one second.
 pub(crate) fn span(span: Duration) -> String {
@@ -129,7 +132,9 @@ pub(crate) fn event(event: &Event, is_verbose: bool) -> Option<String> {
         EventKind::Setback(stage, fault) if is_verbose => {
             Some(format!("setback {index:06} {} {}", stage.as_str(), words(fault)))
         }
-        EventKind::Accepted(task) if is_verbose => Some(format!("accepted {index:06} task {}", excerpt(&task.0, 80))),
+        EventKind::Accepted(task) if is_verbose => {
+            Some(format!("accepted {index:06} task {}", excerpt(&task.0, TASK_CHARS_MAX)))
+        }
         EventKind::Setback(..)
         | EventKind::Accepted(_)
         | EventKind::SubmitStarted

@@ -204,7 +204,8 @@ fn ranges_in_other_notations_have_a_remedy() {
     assert_refused(|raw| guidance(&raw), &[(typed("3.5-5"), what)]);
     for text in ["1-", "-1-5", "2026-01-05", "a-b", "to", "1 to", "x 1-5", "12:30"] {
         let what = format!(
-            "`seed` is `{text}`, not a whole number; write a whole number from 0 to 2147483647, or leave it out for a random one"
+            "`seed` is `{text}`, not a whole number; write a whole number from 0 to 2147483647, or `random` to have one drawn and \
+             recorded, or leave it out"
         );
         assert_refused(|raw| seed(&raw), &[(typed(text), what.as_str())]);
     }
