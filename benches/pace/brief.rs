@@ -73,7 +73,7 @@ enum Way {
     /// Request on its way to the service.
     Submit(usize),
     Poll(JobId),
-    Back(Input),
+    Back(Box<Input>),
 }
 
 struct World {
@@ -169,7 +169,7 @@ impl World {
 
     fn back(&mut self, now: i64, input: Input) {
         let seconds = ONE_WAY * (0.8 + 0.4 * self.rng.f64());
-        self.send(now, seconds, Way::Back(input));
+        self.send(now, seconds, Way::Back(Box::new(input)));
     }
 
     fn act(&mut self, now: i64, action: Action) {
@@ -180,7 +180,7 @@ impl World {
             Action::Download(origin, _) => {
                 let (file_name, format) = (String::new(), ImageFormat::Png);
                 let artifact = Artifact { file_name, sha256: [0; 32], bytes: 1, width: 1, height: 1, format };
-                self.send(now, ANSWER, Way::Back(Input::Downloaded(origin.job.id, Ok(vec![artifact]))));
+                self.send(now, ANSWER, Way::Back(Box::new(Input::Downloaded(origin.job.id, Ok(vec![artifact])))));
             }
         }
     }
@@ -200,7 +200,7 @@ impl World {
                 let status = if is_done { Status::Done(vec![Url(String::new())]) } else { Status::Running };
                 self.back(now, Input::Polled(vec![(id, Ok(status))]));
             }
-            Way::Back(input) => return Some(input),
+            Way::Back(input) => return Some(*input),
         }
         None
     }

@@ -62,7 +62,7 @@ pub fn job(n: usize) -> Job {
 enum Way {
     /// Submission, on its way to the provider.
     Submit(usize),
-    Back(Input),
+    Back(Box<Input>),
     /// Poll, on its way to the provider.
     Poll(JobId),
 }
@@ -101,7 +101,7 @@ impl World {
                 self.ends[n] = self.tasks.accept(n, seconds);
                 self.fates[n].took = self.ends[n] - seconds;
                 let accepted = Input::Submitted(job(n).id, Ok(TaskId(n.to_string()).into()));
-                self.send(now, ONE_WAY, Way::Back(accepted));
+                self.send(now, ONE_WAY, Way::Back(Box::new(accepted)));
             }
             Way::Poll(id) => {
                 let n = self.numbers[&id];
@@ -112,13 +112,13 @@ impl World {
                     self.fates[n].delay = seconds - self.ends[n];
                     Status::Done(vec![Url(String::new())])
                 };
-                self.send(now, ONE_WAY, Way::Back(Input::Polled(vec![(id, Ok(status))])));
+                self.send(now, ONE_WAY, Way::Back(Box::new(Input::Polled(vec![(id, Ok(status))]))));
             }
             Way::Back(input) => {
-                if let Input::Polled(answers) = &input {
+                if let Input::Polled(answers) = &*input {
                     self.n_done += answers.iter().filter(|(_, answer)| matches!(answer, Ok(Status::Done(_)))).count();
                 }
-                return Some(input);
+                return Some(*input);
             }
         }
         None
@@ -146,7 +146,7 @@ impl World {
             Action::Download(origin, _) => {
                 let (file_name, format) = (String::new(), ImageFormat::Png);
                 let artifact = Artifact { file_name, sha256: [0; 32], bytes: 1, width: 1, height: 1, format };
-                self.send(now, ONE_WAY, Way::Back(Input::Downloaded(origin.job.id, Ok(vec![artifact]))));
+                self.send(now, ONE_WAY, Way::Back(Box::new(Input::Downloaded(origin.job.id, Ok(vec![artifact])))));
             }
         }
     }

@@ -119,7 +119,8 @@ mod tests {
         let pictures = pictures(folder.path());
         let told = async |name: &str| pictures.attach(&request(&[name])).await.expect_err("it is another one").message;
         assert!(told("ref/a.png").await.starts_with("the picture ref/a.png could not be read: "));
-        for bytes in [&b""[..], b"\x89PNG\r\n\x1a\r", &vec![0; PICTURE_BYTES_MAX as usize + 1]] {
+        let too_many = usize::try_from(PICTURE_BYTES_MAX).expect("some megabytes") + 1;
+        for bytes in [&b""[..], b"\x89PNG\r\n\x1a\r", &vec![0; too_many]] {
             fs::write(&path, bytes).expect("it can be written");
             assert!(told("ref/a.png").await.contains("has changed since the run began"));
         }

@@ -180,9 +180,9 @@ fn read(
                 census,
                 skipped,
                 repeats,
-                pictures,
                 settings,
                 warnings,
+                pictures,
             };
             return Ok((manifest, findings, across));
         }

@@ -12,7 +12,7 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n, a picture as far as a service can see";
 fn a_picture_beside_the_manifest_is_sent() {
     let bench = Bench::new(quick());
     fs::create_dir_all(bench.path("in/ref")).unwrap();
-    fs::write(bench.path("in/ref/kettle.png"), [PNG, &[7; 300_000]].concat()).unwrap();
+    fs::write(bench.path("in/ref/kettle.png"), [PNG, &vec![7; 300_000]].concat()).unwrap();
     bench.write("in/edits.csv", "prompt,image_url\nmake it blue,ref/kettle.png\nmake it red,file:ref/kettle.png\n");
     let plan = bench.output(&["plan", "in/edits.csv", "-o", "out"]);
     assert!(stdout(&plan).contains("upload: 600 kB of pictures, in all requests together"), "{}", stdout(&plan));

@@ -52,7 +52,8 @@ fn names_that_give_no_id_are_mistakes() {
 /// Goal: a run uses what was checked. Method: each kind of change between the check and the second read; pictures do not count.
 #[test]
 fn a_changed_folder_is_noticed() {
-    let changes: [(&str, fn(&Path)); 4] = [
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 4] = [
         ("edited", |path| fs::write(path.join("a.txt"), "a cut").expect("it can be written")),
         ("added", |path| fs::write(path.join("c.txt"), "a hare").expect("it can be written")),
         ("removed", |path| fs::remove_file(path.join("b.txt")).expect("it can be removed")),

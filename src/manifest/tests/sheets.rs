@@ -33,7 +33,7 @@ fn damaged_workbooks_are_mistakes() {
         bad[at] ^= 0x55;
         for bytes in [&bad[..], &good[..at]] {
             let told = open_with("p.xlsx", bytes, |_| ());
-            assert!(told.is_err_and(|told| told.iter().all(|told| told.starts_with("p"))), "{at}");
+            assert!(told.is_err_and(|told| told.iter().all(|told| told.starts_with('p'))), "{at}");
         }
     }
 }

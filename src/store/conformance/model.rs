@@ -152,7 +152,7 @@ fn take_in(model: &mut Model, lines: &[Line]) {
         let phase = model.get(&name).map_or(phase::PENDING, |known| known.phase);
         let (is_in, line) = (!job.is_left_out(phase), model.get(&name).map_or(job.line, |known| known.line));
         let job = if is_in { job } else { ModelJob { line, ..job } };
-        model.insert(name, ModelJob { phase, is_in, ..job });
+        model.insert(name, ModelJob { is_in, phase, ..job });
     }
 }
 
