@@ -135,7 +135,7 @@ fn the_cost_is_told_as_a_range_where_answers_were_lost() {
     expect_words(&output, &format!("cost so far: {range}"));
     assert!(paid <= sure + 2 * n_doubts);
     let page = std::fs::read_to_string(bench.path("r.md")).unwrap();
-    assert!(page.contains(&format!("{range} so far")), "{page}");
+    assert!(page.contains(&format!(", {range}, exit code 0.")), "{page}");
     let report: Value = serde_json::from_slice(&std::fs::read(bench.path("r.json")).unwrap()).unwrap();
     assert_eq!(
         (report["cost"]["amount"].as_u64(), report["cost_max"].as_f64()),
