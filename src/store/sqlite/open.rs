@@ -125,9 +125,12 @@ fn prepare(database: &Database) -> rusqlite::Result<Result<(), LedgerError>> {
 /// Returns the schema version, 0 for an empty file. The inner error is a refusal of the file.
 fn check(database: &Database) -> rusqlite::Result<Result<i64, LedgerError>> {
     database.connection.busy_timeout(Duration::from_secs(10))?;
-    let pragma = |name| database.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    // One state of the file: another process may be making the ledger.
+    let state = database.connection.unchecked_transaction()?;
+    let n_tables: i64 = state.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    let pragma = |name| state.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (id, version) = (pragma("application_id")?, pragma("user_version")?);
-    let n_tables: i64 = database.connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    state.finish()?;
     if database.path().parent().is_some_and(guard::is_cut) {
         return Ok(Err(database.damaged("its end is missing")));
     }

@@ -168,3 +168,23 @@ fn the_overview_reads_with_any_tool() {
         .unwrap();
     assert_eq!(row, (1, "pending".into(), "cat".into()));
 }
+
+/// Goal: whoever looks at a run in its first moment sees no run, or the run. Method: a thread looks all the time while ledgers are made.
+#[test]
+fn a_ledger_is_never_seen_half_made() {
+    for _ in 0..60 {
+        let folder = tempfile::tempdir().unwrap();
+        let is_made = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_made.load(std::sync::atomic::Ordering::Acquire) {
+                    if let Err(error) = SqliteStore::open_for_reading(folder.path()) {
+                        assert!(matches!(error, LedgerError::Missing { .. }), "{error}");
+                    }
+                }
+            });
+            drop(SqliteStore::open(folder.path(), "simulator").unwrap());
+            is_made.store(true, std::sync::atomic::Ordering::Release);
+        });
+    }
+}
