@@ -4,13 +4,15 @@
 //! The engine holds the jobs in flight and a small look-ahead. All other jobs stay in the ledger until the engine loads them. Each concern
 //! has its own file:
 //!
-//! - [`lane`], [`pacer`] and `plans`: the budgets of one provider, the gate of one kind of request, and dispatch.
-//! - [`configured_rate`] and [`adaptive_limiter`]: configured limits, and estimated ones (from `window`, `learnt_rate`, `unheard` and `chance`).
-//! - `remaining`, `spending` and `part`: the provider's quota hint, the user's cost limit, and the user's job limit.
-//! - `gain`, `parallel` and `downloads`: useful numbers of tasks in flight and of concurrent downloads, and the order of downloads.
+//! - [`lane`], [`pacer`] and `dispatch`: the budgets of one provider's API, the gate of one kind of request, and what leaves now.
+//! - [`configured_rate`] and [`adaptive_limiter`]: configured limits, and estimated ones (`concurrency_window`, `estimated_rate`,
+//!   `detection_lag` and `random_refusals`). `throughput_probe` finds how many tasks in flight are useful.
+//! - `quota_hint`, `model_quotas`, [`spending`] and `job_limit`: quotas of the account and of single models, the user's cost limit and job
+//!   limit.
+//! - `image_hosts`, `downloads` and `download_concurrency`: hosts that images come from, the order of downloads, and how many at a time.
 //! - [`schedule`], `fifo` and `listening`: poll times and task durations, queues at the provider, and time that counts as evidence.
-//! - [`retry`], `setback`, `refusals` and `brake`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
-//! - `recovery`, `ending` and `pace`: jobs of an earlier process, the end of a run, and the progress snapshot.
+//! - [`retry`], `failures`, `refusals` and `resubmit_limiter`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
+//! - `recovery`, `shutdown` and `snapshot`: jobs of an earlier process, the end of a run, and the progress snapshot.
 
 pub mod adaptive_limiter;
 mod concurrency_window;
