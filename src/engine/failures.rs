@@ -175,11 +175,12 @@ impl Engine {
 
     /// Returns the wait of a job for its image host. The last probe leaves when the outage limit is reached, so that the run stops in time.
     fn wait_for_host(&mut self, now: Moment, id: JobId) -> Duration {
-        let (longest, urls) = (self.retry.longest(), self.links(id).to_vec());
+        let urls = self.links(id).to_vec();
+        let wait = self.retry.poll_again_after(self.images.n_faults(&urls));
         let deadline = self.images.failing_since(&urls).map(|since| since + self.image_outage_max());
-        let Some(deadline) = deadline.filter(|deadline| *deadline > now) else { return longest };
+        let Some(deadline) = deadline.filter(|deadline| *deadline > now) else { return wait };
         self.images.probe_by(deadline, &urls);
-        longest.min(deadline - now)
+        wait.min(deadline - now)
     }
 
     /// Returns the links of a job whose images are being downloaded.

@@ -220,6 +220,11 @@ impl ImageHosts {
         self.hosts.get(&host_name(urls))?.failing_since
     }
 
+    /// Returns the number of consecutive faults of this host.
+    pub fn n_faults(&self, urls: &[Url]) -> u32 {
+        self.hosts.get(&host_name(urls)).map_or(0, |host| host.n_faults)
+    }
+
     /// Allows a probe at this moment, if the gate of a host that seems down would open later.
     pub fn probe_by(&mut self, moment: Moment, urls: &[Url]) {
         self.host(urls).gate.probe_by(moment);

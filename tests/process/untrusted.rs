@@ -210,6 +210,8 @@ fn a_token_that_the_api_repeats_is_nowhere() {
             "0",
             "--task-timeout",
             "2s",
+            "--max-outage",
+            "20s",
             "--base-url",
             &api.url,
         ];

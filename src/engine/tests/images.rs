@@ -110,3 +110,16 @@ fn a_download_that_is_refused_for_a_while_costs_no_poll_and_no_setback() {
     assert!(bench.next().is_last);
     assert_eq!(bench.story(), "submit accepted ready succeeded");
 }
+
+/// Goal: the run ends when the limit says so, also if the first fault uses up the retries of its job. Method: the last probe leaves in time.
+#[test]
+fn a_short_outage_limit_of_the_image_host_is_kept() {
+    for (limit, took_max) in [(20, 4), (600, 33)] {
+        let limits = Limits { outage_max: Duration::from_secs(limit), retries_max: 0, ..fixed(1) };
+        let mut bench = Bench::new(limits, vec![pending(1)]);
+        assert!(play(&mut bench, 60 * MINUTE, |_, _| Err(FaultKind::Transient)));
+        assert!(matches!(bench.engine.stop(), Some(StopReason::Unreachable(Stage::Download, _))));
+        let took = bench.now - START;
+        assert!(took <= Duration::from_secs(took_max), "--max-outage {limit}s: {took:?}");
+    }
+}
