@@ -148,14 +148,18 @@ impl Engine {
         }
     }
 
-    fn download_failed(&mut self, now: Moment, id: JobId, urls: &[Url], fault: Fault) {
+    fn download_failed(&mut self, now: Moment, id: JobId, urls: &[Url], mut fault: Fault) {
         match fault.kind {
             // Some of the images arrived, so the host works.
             _ if fault.kept.len() > self.jobs[&id].state.kept.len() => self.images.delivered(now, urls),
             FaultKind::Throttled { retry_after } => {
                 self.images.throttled(now, id, urls, retry_after);
-                self.images.push(now, id, urls);
-                return self.meet_lost_host(now, urls, &fault);
+                self.meet_lost_host(now, urls, &fault);
+                if !self.is_lost(now, urls) {
+                    return self.images.push(now, id, urls);
+                }
+                // Other hosts deliver, and this one never has: the job does not wait for ever, so that the run can end.
+                fault.kind = FaultKind::Transient;
             }
             _ => {
                 self.images.failed(now, id, urls);
@@ -167,10 +171,14 @@ impl Engine {
 
     /// Stops the run if the host of these links has delivered no image for longer than the outage limit.
     fn meet_lost_host(&mut self, now: Moment, urls: &[Url], fault: &Fault) {
-        let is_lost = self.images.failing_for(now, urls).is_some_and(|span| span >= self.image_outage_max());
-        if is_lost && self.images.is_to_blame(urls, fault.kind) {
+        if self.is_lost(now, urls) && self.images.is_to_blame(urls, fault.kind) {
             self.stop_with(now, StopReason::Unreachable(Stage::Download, fault.clone()));
         }
+    }
+
+    /// Returns whether the host of these links has delivered no image, but faults, for longer than the outage limit.
+    fn is_lost(&self, now: Moment, urls: &[Url]) -> bool {
+        self.images.failing_for(now, urls).is_some_and(|span| span >= self.image_outage_max())
     }
 
     /// Returns the wait of a job for its image host. The last probe leaves when the outage limit is reached, so that the run stops in time.

@@ -235,10 +235,12 @@ impl ImageHosts {
         self.has_delivered
     }
 
-    /// Returns whether every host that jobs wait for seems down. Another task would only add to the images that cannot be downloaded.
+    /// Returns whether every host that jobs wait for fails, and one seems down. Another task would only add to the images that cannot be
+    /// downloaded.
     pub fn are_down(&self) -> bool {
-        let mut waited_for = self.hosts.values().filter(|host| host.has_jobs()).peekable();
-        waited_for.peek().is_some() && waited_for.all(|host| host.gate.is_down() && !host.failing.is_empty())
+        let mut waited_for = self.hosts.values().filter(|host| host.has_jobs());
+        let is_one_down = self.hosts.values().any(|host| host.gate.is_down() && !host.failing.is_empty());
+        is_one_down && waited_for.all(|host| !host.failing.is_empty())
     }
 
     /// Returns the longest time for which a host has seemed down; `None` if none does.

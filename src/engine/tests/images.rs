@@ -20,7 +20,7 @@ fn play(bench: &mut Bench, span: Duration, image: impl Fn(u64, Duration) -> Resu
                 Action::Poll(jobs) => {
                     for (job, _) in jobs {
                         let n = bench.engine.jobs[&job].job.index;
-                        bench.polled(n, Ok(Status::Done(urls(n))));
+                        bench.polled(n, Ok(Status::Done(links(n))));
                     }
                 }
                 Action::Download(provenance, _) => {
@@ -46,6 +46,21 @@ fn bench(n_jobs: u64) -> Bench {
 
 fn n_words(bench: &Bench, word: &str) -> usize {
     bench.story().split(' ').filter(|other| *other == word).count()
+}
+
+/// Returns the links of a job; those of job 1 are on a host of its own.
+fn links(n: u64) -> Vec<Url> {
+    if n == 1 { vec![Url("https://other/1.png".into())] } else { urls(n) }
+}
+
+/// Goal: a host that throttles for ever while others deliver does not keep the run from its end. Method: one job of thirty has such a host.
+#[test]
+fn a_host_that_throttles_for_ever_fails_its_jobs_alone() {
+    let mut bench = bench(30);
+    let throttled = FaultKind::Throttled { retry_after: Some(Duration::from_secs(30)) };
+    assert!(play(&mut bench, 180 * MINUTE, |n, _| if n == 1 { Err(throttled) } else { Ok(()) }), "the run ends");
+    assert_eq!((bench.engine.stop(), n_words(&bench, "succeeded")), (None, 29));
+    assert_eq!(n_words(&bench, "failed:transient"), 1);
 }
 
 /// Goal: an hour without the image host costs waiting and no job. Method: the host breaks after the first image, amid the run, or for
