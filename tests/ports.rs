@@ -33,6 +33,7 @@ use promptbatch::model::phase::JobRecord;
 use promptbatch::model::progress::NoProgress;
 use promptbatch::model::request::Request;
 use promptbatch::model::snapshot::RunSnapshot;
+use promptbatch::model::submission_id::SubmissionId;
 use promptbatch::model::time::Moment;
 use promptbatch::provider::config::ProviderConfig;
 use promptbatch::provider::http::token::Token;
@@ -72,7 +73,7 @@ impl Painter {
 }
 
 impl Provider for Painter {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request, _id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         let task = format!("painting-{}", self.n_submits.fetch_add(1, Ordering::Relaxed));
         self.tasks.lock().unwrap().insert(task.clone(), request.prompt.clone());
         Box::pin(ready(Ok(TaskId(task).into())))

@@ -60,6 +60,7 @@ pub fn play(config: SimulatorConfig, limits: &Limits, moves: &[(u64, Taken)], en
         let clock = Clock::simulated(START);
         let direct = Direct::new(server.clone(), clock, START, None);
         let context = DriverContext {
+            run: "simulation".into(),
             provider: Arc::new(direct),
             store: Arc::new(Nowhere),
             pictures: Arc::default(),

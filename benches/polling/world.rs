@@ -141,7 +141,8 @@ impl World {
     fn act(&mut self, now: i64, action: Action) {
         match action {
             Action::Load { .. } => self.is_asked = true,
-            Action::Submit(job) => self.send(now, ONE_WAY, Way::Submit(job.index as usize)),
+            Action::Find(_) => unreachable!("nothing can be found"),
+            Action::Submit(job, _) => self.send(now, ONE_WAY, Way::Submit(job.index as usize)),
             Action::Poll(batch) => batch.into_iter().for_each(|(id, _)| self.send(now, ONE_WAY, Way::Poll(id))),
             Action::Download(origin, _) => {
                 let (file_name, format) = (String::new(), ImageFormat::Png);

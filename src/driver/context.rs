@@ -10,6 +10,8 @@ use crate::provider::Provider;
 /// Services that the driver uses.
 #[derive(Clone)]
 pub struct DriverContext {
+    /// Number of the run, from which the ids of its submissions are computed.
+    pub run: Arc<str>,
     /// Provider that makes the images.
     pub provider: Arc<dyn Provider>,
     /// Store that keeps the images.

@@ -12,6 +12,7 @@ pub mod stop;
 mod task_owner;
 mod transfer;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ use crate::engine::turn::{Action, Input, StopReason, Turn};
 use crate::images::error::StoreError;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
+use crate::model::link;
+use crate::model::outcome::{Outcome, TaskId};
 use crate::model::time::Moment;
 use crate::report::{Reporter, Reporters};
 use crate::store::error::LedgerError;
@@ -67,7 +70,7 @@ pub async fn drive(
     stops: &mut StopReceiver,
 ) -> Result<Option<StopReason>, DriveError> {
     let (mut under_way, meter) = (JoinSet::new(), Arc::new(DownloadMeter::default()));
-    let mut broken = None;
+    let (mut broken, mut spooled) = (None, SpooledTasks::new());
     loop {
         let now = clock.now();
         if let Some(received) = meter.take() {
@@ -75,8 +78,10 @@ pub async fn drive(
         }
         let Turn { events, actions, wake_at, is_last } = engine.turn(now);
         let events: Arc<[Event]> = events.into();
+        spooled.extend(actions.iter().filter_map(spooled_task));
         let actions = store::record(ledger, &events, actions).await?;
         remove_partials(&events, context);
+        release(&events, &mut spooled, context);
         reporters.show(now, &events, &engine.pace(now));
         let loaded = match perform(actions, ledger, context, &meter, &mut under_way).await {
             Ok(loaded) => loaded,
@@ -150,7 +155,10 @@ async fn perform(
     for action in actions.into_inner() {
         match action {
             Action::Load { max } => loaded = Some(ledger.load(max).await?),
-            Action::Submit(job) => drop(under_way.spawn(requests::submit(context.clone(), job).map(Ok))),
+            Action::Submit(job, number) => {
+                drop(under_way.spawn(requests::submit(context.clone(), job, number).map(Ok)))
+            }
+            Action::Find(lost) => drop(under_way.spawn(requests::find(context.clone(), lost).map(Ok))),
             Action::Poll(batch) => drop(under_way.spawn(requests::poll(context.clone(), batch).map(Ok))),
             Action::Download(origin, urls) => {
                 under_way.spawn(requests::download(context.clone(), Arc::clone(meter), origin, urls));
@@ -167,6 +175,35 @@ fn remove_partials(events: &[Event], context: &DriverContext) {
             EventKind::SubmitStarted | EventKind::Finished(_) => context.store.remove_partial(event.job),
             EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) | EventKind::Reopened(_) => (),
         }
+    }
+}
+
+/// Tasks whose images the provider keeps on this disk, by the job that saves them now.
+type SpooledTasks = HashMap<JobId, TaskId>;
+
+/// Returns the job and the task of a download whose images the provider keeps on this disk.
+fn spooled_task(action: &Action) -> Option<(JobId, TaskId)> {
+    match action {
+        Action::Download(origin, urls) if urls.iter().any(link::is_spooled) => {
+            Some((origin.job.id, origin.task.clone()?))
+        }
+        Action::Download(..) | Action::Load { .. } | Action::Submit(..) | Action::Find(_) | Action::Poll(_) => None,
+    }
+}
+
+/// Frees what the provider keeps for jobs that have succeeded. Images that could not be saved stay, for a later attempt.
+fn release(events: &[Event], spooled: &mut SpooledTasks, context: &DriverContext) {
+    let mut saved = Vec::new();
+    for event in events {
+        if let EventKind::Finished(outcome) = &event.kind
+            && let Some(task) = spooled.remove(&event.job)
+            && matches!(outcome, Outcome::Succeeded(_))
+        {
+            saved.push(task);
+        }
+    }
+    if !saved.is_empty() {
+        context.provider.release(&saved);
     }
 }
 

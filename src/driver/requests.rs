@@ -10,28 +10,47 @@ use futures::FutureExt;
 use crate::driver::context::DriverContext;
 use crate::driver::meter::DownloadMeter;
 use crate::driver::transfer;
-use crate::engine::turn::Input;
+use crate::engine::turn::{FindRequest, Input};
 use crate::images::error::StoreError;
 use crate::model::job::{Job, JobId};
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_COUNTED_MAX, IMAGES_MAX, Status, TaskId, Url};
 use crate::model::provenance::Provenance;
+use crate::model::submission_id::SubmissionId;
+use crate::provider::LostSubmission;
 
 /// Maximum number of failed images that the fault of a task lists one by one.
 const NAMED_MAX: usize = 3;
 
-/// Submits a job. A panic of the provider's code puts the submission in doubt.
-pub(super) async fn submit(context: DriverContext, job: Arc<Job>) -> Input {
+/// Submits a job, as its submission with this number. A panic of the provider's code puts the submission in doubt.
+pub(super) async fn submit(context: DriverContext, job: Arc<Job>, number: u32) -> Input {
     let attached = match context.pictures.attach(&job.request).await {
         Ok(attached) => attached,
         // Nothing was sent.
         Err(fault) => return Input::Submitted(job.id, Err(fault)),
     };
     let request = attached.as_ref().map_or(&job.request, |(request, _)| request);
-    let submitted = caught(context.provider.submit(request)).await;
+    let id = SubmissionId::new(&context.run, job.id, number);
+    let submitted = caught(context.provider.submit(request, &id)).await;
     // The provider's code may panic before or after the API received the request. The submission is therefore in doubt.
     let result = submitted.unwrap_or_else(|| Err(panicked(FaultKind::InDoubt, "submitting")));
     Input::Submitted(job.id, result)
+}
+
+/// Asks for submissions whose answer is lost. Returns one answer per submission.
+pub(super) async fn find(context: DriverContext, requests: Vec<FindRequest>) -> Input {
+    let jobs: Vec<JobId> = requests.iter().map(|request| request.job.id).collect();
+    let lost: Vec<_> = requests
+        .into_iter()
+        .map(|FindRequest { job, number, sent_at }| LostSubmission {
+            id: SubmissionId::new(&context.run, job.id, number),
+            request: job.request.clone(),
+            sent_at,
+        })
+        .collect();
+    let answers = caught(context.provider.find(&lost)).await.unwrap_or_default();
+    let missing = std::iter::repeat_with(|| Err(panicked(FaultKind::Transient, "looking for a submission")));
+    Input::Found(jobs.into_iter().zip(answers.into_iter().chain(missing)).collect())
 }
 
 /// Polls the status of tasks. Returns one answer per job.

@@ -40,6 +40,7 @@ fn accepted(input: &mut Input) -> Option<(JobId, TaskId, &mut Input)> {
         Input::Submitted(job, Ok(acceptance)) => Some((*job, acceptance.task.clone(), input)),
         Input::Submitted(_, Err(_))
         | Input::Loaded { .. }
+        | Input::Found(_)
         | Input::Polled(_)
         | Input::Downloaded(..)
         | Input::Received(_)

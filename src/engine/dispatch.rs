@@ -97,7 +97,7 @@ impl Engine {
                     let tracked = self.tracked(id);
                     tracked.ticket = Some(ticket);
                     tracked.is_in_flight = true;
-                    actions.push(Action::Submit(tracked.job.clone()));
+                    actions.push(Action::Submit(tracked.job.clone(), tracked.state.submission_number()));
                 }
                 Err(Blocked::Busy) => break,
                 Err(Blocked::Until(moment)) => {

@@ -34,16 +34,28 @@ impl Engine {
             self.lane.pause_submits(now, wait);
         }
         self.model_quotas.answered(&self.jobs[&id].job.request.model, id);
-        self.settle(id, if fault.kind.leaves_doubt() { Settled::InDoubt } else { Settled::Free });
         self.tracked(id).is_in_flight = false;
+        let Some(fault) = self.ask_about(now, id, fault) else { return };
         if fault.kind.leaves_doubt() {
-            self.brake.failed(now, id);
+            return self.doubtful(now, id, fault);
         }
+        self.settle(id, Settled::Free);
         if is_refusal(fault.kind) {
             self.refused(now, id, fault);
         } else {
             self.set_back(now, id, Stage::Submit, fault);
             self.wait_alone(now, id, alone);
+        }
+    }
+
+    /// Handles a submission of this process that may have been accepted, and about which the provider cannot tell more.
+    pub(super) fn doubtful(&mut self, now: Moment, id: JobId, fault: Fault) {
+        self.settle(id, Settled::InDoubt);
+        self.brake.failed(now, id);
+        if is_refusal(fault.kind) {
+            self.refused(now, id, fault);
+        } else {
+            self.set_back(now, id, Stage::Submit, fault);
         }
     }
 

@@ -12,7 +12,8 @@
 //! - `image_hosts`, `downloads` and `download_concurrency`: hosts that images come from, the order of downloads, and how many at a time.
 //! - [`schedule`], `fifo` and `listening`: poll times and task durations, queues at the provider, and time that counts as evidence.
 //! - [`retry`], `failures`, `refusals` and `resubmit_limiter`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
-//! - `recovery`, `shutdown` and `snapshot`: jobs of an earlier process, the end of a run, and the progress snapshot.
+//! - `recovery`, `lost`, `shutdown` and `snapshot`: jobs of an earlier process, submissions whose answer is lost, the end of a run, and the
+//!   progress snapshot.
 
 pub mod adaptive_limiter;
 mod concurrency_window;
@@ -28,6 +29,7 @@ mod image_hosts;
 mod job_limit;
 pub mod lane;
 mod listening;
+mod lost;
 mod model_quotas;
 pub mod pacer;
 mod quota_hint;
@@ -45,6 +47,7 @@ mod tracked;
 pub mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::engine::adaptive_limiter::SubmitPermit;
 use crate::engine::dispatch::sooner;
@@ -53,6 +56,7 @@ use crate::engine::image_hosts::ImageHosts;
 use crate::engine::job_limit::JobLimit;
 use crate::engine::lane::Lane;
 use crate::engine::listening::{AwakeClock, EvidenceTime};
+use crate::engine::lost::LostSubmissions;
 use crate::engine::model_quotas::ModelQuotas;
 use crate::engine::refusals::RefusalStreak;
 use crate::engine::resubmit_limiter::{ResubmitLimiter, TrialEvidence};
@@ -65,7 +69,7 @@ use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
-use crate::model::outcome::{Acceptance, Fault, FaultKind, Outcome, Status, TaskId};
+use crate::model::outcome::{Acceptance, Fault, FaultKind, Outcome, Status, TaskId, Url};
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
 
@@ -84,6 +88,8 @@ pub struct Engine {
     /// Refusals since the last success.
     refusals: RefusalStreak,
     brake: ResubmitLimiter,
+    /// Submissions whose answer is lost, if the provider can be asked about them.
+    lost: LostSubmissions,
     /// Jobs whose task may be lost at present.
     suspects: BTreeSet<JobId>,
     /// Owner of each task id, for jobs in memory.
@@ -154,6 +160,7 @@ impl Engine {
             refusals: RefusalStreak::default(),
             brake: ResubmitLimiter::new(Backoff::new(limits.seed ^ 0xb4)),
             suspects: BTreeSet::new(),
+            lost: LostSubmissions::default(),
             owners: HashMap::new(),
             n_polls_unauthorized: 0,
             has_accepted: false,
@@ -207,6 +214,11 @@ impl Engine {
                 Some(fault) => self.submit_failed(now, id, fault),
             },
             Input::Submitted(id, Err(fault)) => self.submit_failed(now, id, fault),
+            Input::Found(answers) => {
+                for (id, answer) in answers {
+                    self.found(now, id, answer);
+                }
+            }
             Input::Polled(answers) => {
                 self.lane.poll_answered();
                 for (id, answer) in answers {
@@ -238,6 +250,7 @@ impl Engine {
         if self.stop.as_ref().is_none_or(StopReason::drains) {
             sooner(&mut wake_at, self.plan_downloads(now, &mut actions));
             sooner(&mut wake_at, self.plan_polls(now, &mut actions));
+            sooner(&mut wake_at, self.plan_finds(now, &mut actions));
         }
         if self.stop.is_none() {
             // A slot at the provider is known to be free only after every task there has been counted.
@@ -288,8 +301,21 @@ impl Engine {
         tracked.watch = tracked.watch.again(now);
         tracked.accepted(awake, order);
         let watch = tracked.watch;
-        self.schedule.plan(now, id, watch);
+        if acceptance.images.is_empty() {
+            self.schedule.plan(now, id, watch);
+        } else {
+            self.lane.task_done(now, now - ticket.left_at(), Duration::ZERO);
+            self.images_came(now, id, acceptance.images);
+        }
         self.settle_refusals(now, ticket.left_at());
+    }
+
+    /// Processes the images that came in the answer to a submission: there is no task to poll.
+    fn images_came(&mut self, now: Moment, id: JobId, urls: Vec<Url>) {
+        self.brake.proved(id, TrialEvidence::Ended);
+        self.task_ended(id);
+        self.images.push(now, id, &urls);
+        self.emit(now, id, EventKind::Ready(urls));
     }
 
     fn polled(&mut self, now: Moment, id: JobId, answer: Result<Status, Fault>) {

@@ -54,6 +54,7 @@ impl Engine {
             Phase::Pending if self.jobs[&id].state.n_repaid() > 0 => self.submit_again(id),
             Phase::Pending => self.to_submit.push_back(id),
             Phase::Submitting if is_counted => self.recover_in_doubt(now, id),
+            Phase::Submitting if self.ask_about_earlier(now, id) => (),
             Phase::Submitting => self.set_back(now, id, Stage::Submit, Fault::unanswered()),
             Phase::Running(_) => {
                 self.lane.task_found();
@@ -103,6 +104,7 @@ impl Engine {
         }
         self.suspects.remove(&id);
         self.brake.forget(id);
+        self.lost.forget(id);
         self.images.forget(id);
     }
 }

@@ -95,6 +95,19 @@ impl Spending {
         }
     }
 
+    /// Settles a submission of an earlier process that counted as in doubt.
+    pub fn clarify(&mut self, model: &str, settled: Settled) {
+        let price = self.price_of(model);
+        let (Some(cost), Some(price)) = (&mut self.cost, price) else { return };
+        match settled {
+            Settled::InDoubt => return,
+            Settled::Paid => cost.sure += price,
+            Settled::Free => (),
+        }
+        cost.in_doubt = cost.in_doubt.without(price);
+        cost.n_in_doubt = cost.n_in_doubt.saturating_sub(1);
+    }
+
     fn price_of(&self, model: &str) -> Option<Amount> {
         self.price.as_ref()?.amount_of(model)
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::engine::spending::CostLimitReached;
 use crate::model::event::{Event, Stage};
 use crate::model::job::{Job, JobId};
-use crate::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Artifact, Fault, Found, Status, TaskId, Url};
 use crate::model::phase::JobRecord;
 use crate::model::provenance::Provenance;
-use crate::model::time::Moment;
+use crate::model::time::{Moment, Timestamp};
 
 /// Work for the driver. Its result returns as the [`Input`] of the same name.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +19,26 @@ pub enum Action {
         /// Maximum number of jobs.
         max: usize,
     },
-    /// Submits this job. The event `SubmitStarted` is recorded before the submission leaves.
-    Submit(Arc<Job>),
+    /// Submits this job, as the submission with this [number](crate::model::phase::JobState::submission_number). The event
+    /// `SubmitStarted` is recorded before the submission leaves.
+    Submit(Arc<Job>, u32),
+    /// Finds these submissions, whose answers are lost.
+    Find(Vec<FindRequest>),
     /// Polls the status of these tasks.
     Poll(Vec<(JobId, TaskId)>),
     /// Downloads, verifies and stores the images of this job.
     Download(Provenance, Vec<Url>),
+}
+
+/// Submission whose answer is lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FindRequest {
+    /// Job that was submitted.
+    pub job: Arc<Job>,
+    /// Number of the submission.
+    pub number: u32,
+    /// Time at which it left.
+    pub sent_at: Timestamp,
 }
 
 /// Result of an action, or a report from outside.
@@ -39,6 +53,8 @@ pub enum Input {
     },
     /// Answer of the provider to `Submit`.
     Submitted(JobId, Result<Acceptance, Fault>),
+    /// Answers of the provider to `Find`, one for every submission.
+    Found(Vec<(JobId, Result<Found, Fault>)>),
     /// Answers of the provider to `Poll`, one for every polled task.
     Polled(Vec<(JobId, Result<Status, Fault>)>),
     /// Result of a `Download`.

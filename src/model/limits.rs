@@ -46,6 +46,8 @@ pub struct Limits {
     pub outage_max: Duration,
     /// Says whether anything is submitted at all. If not, only paid images are fetched, and the rest is left pending.
     pub is_submitting: bool,
+    /// Time after a submission from which the provider can tell whether it was accepted; `None` if it never can.
+    pub settles_after: Option<Duration>,
     /// Says whether the token belongs to the account of the tasks on record. If not, a task that the API does not know may exist for the
     /// other account.
     pub is_same_account: bool,
@@ -83,6 +85,7 @@ impl Default for Limits {
             on_quota: QuotaPolicy::Stop,
             outage_max: Duration::from_secs(3600),
             is_submitting: true,
+            settles_after: None,
             is_same_account: true,
             failures_max: None,
             jobs_max: None,

@@ -26,6 +26,14 @@ pub(crate) fn expires_at(url: &Url) -> Option<Timestamp> {
     dated().or_else(at_second).or_else(at_time).map(Timestamp::from_millis)
 }
 
+/// Scheme of images that came in an answer and are kept on this disk.
+pub(crate) const SPOOLED: &str = "spool:";
+
+/// Returns whether the image is kept on this disk, and not at a host.
+pub(crate) fn is_spooled(url: &Url) -> bool {
+    url.0.starts_with(SPOOLED)
+}
+
 /// Returns the host of a link with its port, in lower case; the whole text if it is no web address. At most 255 bytes.
 pub(crate) fn host(url: &Url) -> String {
     let text = url.0.split_once("//").map_or(url.0.as_str(), |(_, rest)| rest);

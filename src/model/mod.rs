@@ -28,4 +28,5 @@ pub mod request;
 pub(crate) mod request_diff;
 pub mod request_limits;
 pub mod snapshot;
+pub mod submission_id;
 pub mod time;

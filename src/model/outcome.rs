@@ -40,12 +40,33 @@ pub struct Acceptance {
     pub quota_left: Option<u64>,
     /// Number of further submissions in the quota of this model, if the provider reported that.
     pub model_quota_left: Option<u64>,
+    /// Addresses of the images, if the answer to the submission had them; empty for a task that is to be polled.
+    pub images: Vec<Url>,
 }
 
 impl From<TaskId> for Acceptance {
     fn from(task: TaskId) -> Self {
-        Self { task, spent: None, pause: None, remaining: None, quota_left: None, model_quota_left: None }
+        Self {
+            task,
+            spent: None,
+            pause: None,
+            remaining: None,
+            quota_left: None,
+            model_quota_left: None,
+            images: Vec::new(),
+        }
     }
+}
+
+/// What became of a submission whose answer was lost.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// It was accepted.
+    Accepted(Box<Acceptance>),
+    /// It was surely not accepted, and is not paid for.
+    Absent,
+    /// The provider cannot tell.
+    Unknown,
 }
 
 /// Status of a task, from a poll.

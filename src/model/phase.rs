@@ -143,6 +143,14 @@ impl JobState {
         if is_judged || self.task.is_none() { ReopenTarget::Submit } else { ReopenTarget::Fetch }
     }
 
+    /// Returns the number of the last submission, from 1, for its [id](crate::model::submission_id::SubmissionId).
+    ///
+    /// A submission that repeats one in doubt has the same number, so that a provider that knows the number does not start a second task.
+    pub fn submission_number(&self) -> u32 {
+        let n_repeated = self.n_in_doubt.saturating_sub(u32::from(self.is_in_doubt() && self.is_doubt_counted()));
+        self.n_submits.saturating_sub(n_repeated).max(1)
+    }
+
     /// Returns whether a submission may have been accepted unnoticed: the answer was lost, or the process died before it came.
     pub fn is_in_doubt(&self) -> bool {
         self.phase == Phase::Submitting

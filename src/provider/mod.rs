@@ -14,15 +14,20 @@ pub mod registry;
 pub mod simulator;
 pub mod spec;
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 #[cfg(doc)]
 use crate::model::outcome::FaultKind;
-use crate::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Fault, Found, Status, TaskId, Url};
 use crate::model::partial_download::{PartialDownload, Validator};
 use crate::model::request::Request;
+use crate::model::submission_id::SubmissionId;
+use crate::model::time::Timestamp;
 
 /// Stream of the bytes of an image, in order of arrival.
 pub type ImageStream<'a> = BoxStream<'a, Result<Bytes, Fault>>;
@@ -55,10 +60,14 @@ impl std::fmt::Debug for Download<'_> {
 
 /// Service that creates images in its own asynchronous tasks. Sharing is cheap: one value serves a whole run.
 pub trait Provider: Send + Sync + 'static {
-    /// Submits a request for one image.
+    /// Submits a request for one image, as the submission with this id.
     ///
     /// Every `Ok` is a task that is paid for. A fault that [leaves no doubt](FaultKind::leaves_doubt) guarantees that nothing is paid for.
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>>;
+    /// An API whose answer carries the images has no tasks: the provider then keeps them on this disk, under a task of the id's name, and
+    /// returns their addresses. Whatever it returned is still there for a later process.
+    ///
+    /// A submission that repeats one in doubt has the same id.
+    fn submit<'a>(&'a self, request: &'a Request, id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>>;
 
     /// Polls tasks; returns one result per task, in the order of `tasks`.
     fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>>;
@@ -70,4 +79,31 @@ pub trait Provider: Send + Sync + 'static {
         url: &'a Url,
         part: Option<&'a PartialDownload>,
     ) -> BoxFuture<'a, Result<Download<'static>, Fault>>;
+
+    /// Returns how long after a submission [`find`](Self::find) surely knows whether it was accepted; `None` if submissions cannot be
+    /// found.
+    fn settles_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Finds submissions whose answer was lost; returns one result per submission, in their order. Costs nothing.
+    ///
+    /// A fault means that the question could not be asked now.
+    fn find<'a>(&'a self, lost: &'a [LostSubmission]) -> BoxFuture<'a, Vec<Result<Found, Fault>>> {
+        async { lost.iter().map(|_| Ok(Found::Unknown)).collect() }.boxed()
+    }
+
+    /// Frees what the provider keeps on this disk for these tasks: their images are saved, and recorded as saved.
+    fn release(&self, _tasks: &[TaskId]) {}
+}
+
+/// Submission whose answer was lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LostSubmission {
+    /// Id with which it was sent.
+    pub id: SubmissionId,
+    /// Request that it sent.
+    pub request: Request,
+    /// Time at which it left, by the clock of this machine.
+    pub sent_at: Timestamp,
 }

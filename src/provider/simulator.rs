@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use crate::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use crate::model::partial_download::PartialDownload;
 use crate::model::request::Request;
+use crate::model::submission_id::SubmissionId;
 use crate::provider::http::base_url::BaseUrl;
 use crate::provider::http::client::HttpSettings;
 use crate::provider::http::token::Token;
@@ -55,8 +56,8 @@ fn connect(settings: &ProviderSettings, image_bytes_max: u64) -> Result<Arc<dyn 
 }
 
 impl Provider for InProcess {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
-        self.client.submit(request)
+    fn submit<'a>(&'a self, request: &'a Request, id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+        self.client.submit(request, id)
     }
 
     fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {

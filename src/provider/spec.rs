@@ -92,6 +92,8 @@ pub struct ProviderSettings {
     pub token: TokenSource,
     /// Timeout of one request; `None` for the provider's default.
     pub request_timeout: Option<Duration>,
+    /// Folder for images that come inside answers, until they are saved; `None` for a folder that no later process finds.
+    pub spool: Option<PathBuf>,
     /// Behaviour of the simulated service; `None` for the default. Only the simulator reads it.
     #[cfg(feature = "simulator")]
     pub simulator: Option<Box<SimulatorConfig>>,

@@ -36,6 +36,9 @@ use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
 use crate::store::{JobScope, JobSet, RunWriter};
 
+/// Folder below OUT for images that come inside answers, until they are saved.
+const SPOOL: &str = "spool";
+
 /// Failed jobs listed in a summary, at most.
 const FAILURES_MAX: usize = 10;
 
@@ -208,15 +211,18 @@ impl Session {
         reporters: &mut Reporters,
         stops: &mut StopReceiver,
     ) -> Result<(Box<dyn RunWriter>, SessionEnd), RunError> {
-        let Self { out, run, provider, time: SessionClock { clock, began }, .. } = self;
+        let Self { out, mut run, provider, time: SessionClock { clock, began }, .. } = self;
         let poll_batch_max = provider.spec().poll_batch_max;
+        let provider = provider.with(|settings| settings.spool = Some(out.join(SPOOL)));
         let client = provider.connect(work.image_limits.bytes_max)?;
         let store = adapters::open(&out, work.image_limits, work.style.postprocess)?;
         let pictures = Arc::new(PictureFiles::new(run.pictures()?));
         let naming = Arc::new(work.style.naming);
-        let context = DriverContext { provider: client, store: store.clone(), pictures, naming };
+        let context =
+            DriverContext { run: run.account_salt()?.into(), provider: client, store: store.clone(), pictures, naming };
         let paid = work.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
-        let mut engine = Engine::new(Limits { poll_batch_max, ..work.limits });
+        let settles_after = context.provider.settles_after();
+        let mut engine = Engine::new(Limits { poll_batch_max, settles_after, ..work.limits });
         engine.remember(clock.now(), &run.history()?);
         engine.remember_cost(paid);
         engine.count_duration_from(began);

@@ -176,7 +176,7 @@ impl Beats {
         let fault = || Fault::new(FaultKind::Transient, "chance");
         match action {
             Action::Load { .. } => (),
-            Action::Submit(job) => {
+            Action::Submit(job, _) => {
                 self.n_submits_out += 1;
                 self.to_submit.remove(&job.id);
                 self.in_flight.insert(job.id);

@@ -19,6 +19,7 @@ use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
+use promptbatch::model::submission_id::SubmissionId;
 use promptbatch::provider::{Download, Provider};
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::{Ledger, Loaded, TaskOwner};
@@ -114,8 +115,8 @@ impl Crash {
 pub struct Stepped<T>(pub T, pub Crash);
 
 impl<P: Provider> Provider for Stepped<P> {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
-        self.1.request(self.0.submit(request)).boxed()
+    fn submit<'a>(&'a self, request: &'a Request, id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+        self.1.request(self.0.submit(request, id)).boxed()
     }
 
     fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {

@@ -18,6 +18,7 @@ use promptbatch::internals::simulator::{Delivery, HttpRequest, Reply};
 use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use promptbatch::model::partial_download::{PartialDownload, Validator};
 use promptbatch::model::request::Request;
+use promptbatch::model::submission_id::SubmissionId;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::{Download, Provider};
 
@@ -180,7 +181,7 @@ impl Direct {
 }
 
 impl Provider for Direct {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request, _id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         self.submit_one(request).boxed()
     }
 

@@ -12,6 +12,7 @@ use promptbatch::model::job::JobId;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
+use promptbatch::model::submission_id::SubmissionId;
 use promptbatch::provider::{Download, Provider};
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::{Ledger, Loaded, TaskOwner};
@@ -87,10 +88,10 @@ impl Seen {
 pub struct Witnessed<T>(pub T, pub Witness);
 
 impl<P: Provider> Provider for Witnessed<P> {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request, id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         async {
             self.1.submits(request);
-            self.0.submit(request).await
+            self.0.submit(request, id).await
         }
         .boxed()
     }

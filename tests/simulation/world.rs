@@ -119,6 +119,7 @@ impl World {
         let witness = Witness::new(&self.ledger, self.complaints.clone());
         let direct = Direct::new(self.server.clone(), clock, START, self.outage);
         let context = DriverContext {
+            run: "simulation".into(),
             provider: Arc::new(Stepped(Witnessed(direct, witness.clone()), crash.clone())),
             store: Arc::new(Stepped(self.store.clone(), crash.clone())),
             pictures: Arc::default(),

@@ -19,7 +19,7 @@ fn settle(bench: &mut Bench, asked: &mut Vec<JobId>) -> usize {
         }
         for action in turn.actions {
             match action {
-                Action::Submit(job) => {
+                Action::Submit(job, _) => {
                     n_submits += 1;
                     bench.submitted(job.index);
                 }
@@ -28,7 +28,7 @@ fn settle(bench: &mut Bench, asked: &mut Vec<JobId>) -> usize {
                     bench.handle(Input::Polled(done.collect()));
                 }
                 Action::Download(origin, _) => asked.push(origin.job.id),
-                Action::Load { .. } => panic!("all jobs were told"),
+                Action::Load { .. } | Action::Find(_) => panic!("all jobs were told"),
             }
         }
     }

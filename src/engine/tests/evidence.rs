@@ -23,7 +23,7 @@ fn work_in_order(bench: &mut Bench, started: Moment) {
         let turn = bench.next();
         for action in turn.actions {
             match action {
-                Action::Submit(job) => bench.submitted(job.index),
+                Action::Submit(job, _) => bench.submitted(job.index),
                 Action::Poll(batch) => {
                     let n = number(batch[0].0);
                     let is_done = (bench.now - started).as_secs() >= 2 * n;
@@ -31,6 +31,7 @@ fn work_in_order(bench: &mut Bench, started: Moment) {
                 }
                 Action::Download(origin, _) => bench.downloaded(origin.job.index, Ok(vec![artifact()])),
                 Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: false }),
+                Action::Find(_) => panic!("nothing can be found"),
             }
         }
         if turn.is_last {
@@ -137,11 +138,11 @@ fn all_unknown(bench: &mut Bench, span: Duration) -> Vec<u64> {
                     let answers = batch.into_iter().map(|(id, _)| (id, Err(fault(FaultKind::TaskLost)))).collect();
                     bench.handle(Input::Polled(answers));
                 }
-                Action::Submit(job) => {
+                Action::Submit(job, _) => {
                     again.push(job.index);
                     bench.handle(Input::Submitted(job.id, Ok(TaskId(format!("new {}", job.index)).into())));
                 }
-                Action::Load { .. } | Action::Download(..) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Find(_) | Action::Download(..) => panic!("{action:?}"),
             }
         }
         if turn.is_last {
@@ -176,8 +177,8 @@ fn when_all_tasks_vanish_one_goes_first() {
                     n_done += 1;
                     bench.downloaded(origin.job.index, Ok(vec![artifact()]));
                 }
-                Action::Submit(job) => bench.submitted(job.index),
-                Action::Load { .. } => panic!("{action:?}"),
+                Action::Submit(job, _) => bench.submitted(job.index),
+                Action::Load { .. } | Action::Find(_) => panic!("{action:?}"),
             }
         }
     }
@@ -205,7 +206,7 @@ fn of_many_doubts_one_goes_first_and_the_rest_only_when_it_is_answered() {
         let actions = bench.next().actions;
         actions
             .into_iter()
-            .map(|action| if let Action::Submit(job) = action { job.index } else { panic!("{action:?}") })
+            .map(|action| if let Action::Submit(job, _) = action { job.index } else { panic!("{action:?}") })
             .collect::<Vec<_>>()
     };
     let started: Vec<u64> =
@@ -217,7 +218,7 @@ fn of_many_doubts_one_goes_first_and_the_rest_only_when_it_is_answered() {
     bench.submitted(second[0]);
     let mut n = 0;
     for action in bench.turn().actions {
-        if let Action::Submit(job) = action {
+        if let Action::Submit(job, _) = action {
             n += 1;
             bench.submitted(job.index);
         }

@@ -242,7 +242,7 @@ fn a_task_that_is_in_line_is_not_given_up() {
         assert!(!turn.is_last, "given up: {}", bench.story());
         for action in turn.actions {
             match action {
-                Action::Submit(job) => bench.submitted(job.index),
+                Action::Submit(job, _) => bench.submitted(job.index),
                 Action::Poll(batch) => {
                     let n = (1..=10).find(|n| id(*n) == batch[0].0).unwrap();
                     let is_done = (bench.now - start).as_secs() >= 30 * n;
@@ -253,6 +253,7 @@ fn a_task_that_is_in_line_is_not_given_up() {
                     bench.downloaded(origin.job.index, Ok(vec![artifact()]));
                 }
                 Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: false }),
+                Action::Find(_) => panic!("nothing can be found"),
             }
         }
     }
@@ -337,7 +338,7 @@ fn an_outage_is_not_paid_for_by_every_job() {
     let mut n_submits = 0;
     while bench.now - START < Duration::from_secs(120) {
         for action in bench.next().actions {
-            let Action::Submit(job) = action else { panic!("{action:?}") };
+            let Action::Submit(job, _) = action else { panic!("{action:?}") };
             n_submits += 1;
             bench.submit_fault(job.index, FaultKind::Transient);
         }

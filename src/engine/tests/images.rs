@@ -16,7 +16,7 @@ fn play(bench: &mut Bench, span: Duration, image: impl Fn(u64, Duration) -> Resu
         let is_idle = turn.actions.is_empty();
         for action in turn.actions {
             match action {
-                Action::Submit(job) => bench.submitted(job.index),
+                Action::Submit(job, _) => bench.submitted(job.index),
                 Action::Poll(jobs) => {
                     for (job, _) in jobs {
                         let n = bench.engine.jobs[&job].job.index;
@@ -28,7 +28,7 @@ fn play(bench: &mut Bench, span: Duration, image: impl Fn(u64, Duration) -> Resu
                     let result = image(n, bench.now - START);
                     bench.downloaded(n, result.map(|()| vec![artifact()]).map_err(fault));
                 }
-                Action::Load { .. } => panic!("every job is loaded"),
+                Action::Load { .. } | Action::Find(_) => panic!("every job is loaded"),
             }
         }
         if is_idle {

@@ -6,6 +6,7 @@ mod faults;
 mod fetching;
 mod images;
 mod links;
+mod lost;
 mod money;
 mod outages;
 mod pace;
@@ -25,7 +26,7 @@ use crate::engine::turn::{Action, Input, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::limits::{Concurrency, Limits};
-use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Outcome, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Found, ImageFormat, Outcome, Status, TaskId, Url};
 use crate::model::phase::{JobRecord, JobState};
 use crate::model::provenance::Provenance;
 use crate::model::request::Request;
@@ -114,8 +115,11 @@ impl Bench {
         let mut turn = self.engine.turn(self.now);
         self.events.extend(turn.events.iter().cloned());
         for action in &mut turn.actions {
-            if let Action::Download(origin, _) = action {
-                *origin = Provenance::of_job(Arc::clone(&origin.job));
+            match action {
+                Action::Download(origin, _) => *origin = Provenance::of_job(Arc::clone(&origin.job)),
+                // The number has a test of its own.
+                Action::Submit(_, number) => *number = 1,
+                Action::Load { .. } | Action::Find(_) | Action::Poll(_) => (),
             }
         }
         turn
@@ -186,7 +190,7 @@ impl Bench {
 }
 
 fn submit(n: u64) -> Action {
-    Action::Submit(job(n).into())
+    Action::Submit(job(n).into(), 1)
 }
 
 fn poll(n: u64) -> Action {
@@ -373,7 +377,8 @@ fn only_a_look_ahead_is_in_memory() {
                     let jobs = (first..=n_handed_out).map(pending).collect();
                     bench.handle(Input::Loaded { jobs, more: n_handed_out < 1000 });
                 }
-                Action::Submit(job) => bench.submitted(job.index),
+                Action::Find(_) => panic!("nothing can be found"),
+                Action::Submit(job, _) => bench.submitted(job.index),
                 Action::Poll(batch) => {
                     let done = batch.into_iter().map(|(id, _)| (id, Ok(Status::Done(urls(1))))).collect();
                     bench.handle(Input::Polled(done));

@@ -21,13 +21,13 @@ fn stop_of(bench: &Bench) -> &CostLimitReached {
 fn answer(bench: &mut Bench, actions: Vec<Action>, status: impl Fn(JobId) -> Status) {
     for action in actions {
         match action {
-            Action::Submit(job) => bench.submitted(job.index),
+            Action::Submit(job, _) => bench.submitted(job.index),
             Action::Poll(batch) => {
                 let answers = batch.into_iter().map(|(id, _)| (id, Ok(status(id)))).collect();
                 bench.handle(Input::Polled(answers));
             }
             Action::Download(origin, _) => bench.handle(Input::Downloaded(origin.job.id, Ok(vec![artifact()]))),
-            Action::Load { .. } => panic!("every job is loaded"),
+            Action::Load { .. } | Action::Find(_) => panic!("every job is loaded"),
         }
     }
 }
@@ -46,7 +46,7 @@ fn see_through(bench: &mut Bench) {
 }
 
 fn n_submits(turn: &Turn) -> usize {
-    turn.actions.iter().filter(|action| matches!(action, Action::Submit(_))).count()
+    turn.actions.iter().filter(|action| matches!(action, Action::Submit(_, _))).count()
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn part(jobs_max: u64, limits: Limits) -> (Bench, usize) {
 fn asked(turn: &Turn) -> usize {
     let asked = turn.actions.iter().find_map(|action| match action {
         Action::Load { max } => Some(*max),
-        Action::Submit(_) | Action::Poll(_) | Action::Download(..) => None,
+        Action::Submit(..) | Action::Find(_) | Action::Poll(_) | Action::Download(..) => None,
     });
     asked.expect("the ledger is asked for jobs")
 }

@@ -21,12 +21,12 @@ fn outage(bench: &mut Bench, span: Duration) -> Turn {
         }
         for action in turn.actions {
             match action {
-                Action::Submit(job) => bench.submit_fault(job.index, FaultKind::Transient),
+                Action::Submit(job, _) => bench.submit_fault(job.index, FaultKind::Transient),
                 Action::Poll(batch) => {
                     let answers = batch.into_iter().map(|(id, _)| (id, Err(broken()))).collect();
                     bench.handle(Input::Polled(answers));
                 }
-                Action::Load { .. } | Action::Download(..) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Find(_) | Action::Download(..) => panic!("{action:?}"),
             }
         }
     }
@@ -59,7 +59,7 @@ fn a_task_whose_polls_alone_fail_is_not_given_up() {
                 Action::Poll(_) if bench.now - START < Duration::from_secs(90) => bench.polled(2, Ok(Status::Running)),
                 Action::Poll(_) => bench.polled(2, Ok(Status::Done(urls(2)))),
                 Action::Download(..) => bench.downloaded(2, Ok(vec![artifact()])),
-                Action::Load { .. } | Action::Submit(_) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Find(_) | Action::Submit(_, _) => panic!("{action:?}"),
             }
         }
         if turn.is_last {
@@ -76,7 +76,7 @@ fn polls_of_an_api_that_is_down_are_few() {
     let mut bench = Bench::with_pending(patient(40), 40);
     for _ in 0..2 {
         for action in bench.turn().actions {
-            let Action::Submit(job) = action else { panic!("{action:?}") };
+            let Action::Submit(job, _) = action else { panic!("{action:?}") };
             bench.submitted(job.index);
         }
     }
@@ -133,7 +133,7 @@ fn an_outage_lasts_as_long_as_the_user_says() {
             let mut polls = Bench::with_pending(limits.clone(), n_jobs.into());
             for _ in 0..2 {
                 for action in polls.turn().actions {
-                    let Action::Submit(job) = action else { panic!("{action:?}") };
+                    let Action::Submit(job, _) = action else { panic!("{action:?}") };
                     polls.submitted(job.index);
                 }
             }
@@ -163,7 +163,7 @@ fn lost_answers_in_a_row_cost_little_and_stop_the_run() {
             break;
         }
         for action in turn.actions {
-            let Action::Submit(job) = action else { panic!("{action:?}") };
+            let Action::Submit(job, _) = action else { panic!("{action:?}") };
             bench.submit_fault(job.index, FaultKind::InDoubt);
         }
     }
@@ -189,7 +189,7 @@ fn a_poll_that_is_refused_for_ever_keeps_nobody_and_ends() {
             match action {
                 Action::Poll(batch) if batch[0].0 == id(1) => bench.polled(1, Err(fault(FaultKind::InvalidRequest))),
                 Action::Poll(_) => bench.polled(2, Ok(Status::Done(urls(2)))),
-                Action::Submit(_) => {
+                Action::Submit(_, _) => {
                     assert!(
                         bench.now - START >= Duration::from_secs(100),
                         "its task may be at work until its time is up"
@@ -198,7 +198,7 @@ fn a_poll_that_is_refused_for_ever_keeps_nobody_and_ends() {
                     bench.submitted(2);
                 }
                 Action::Download(..) => bench.downloaded(2, Ok(vec![artifact()])),
-                Action::Load { .. } => panic!("{action:?}"),
+                Action::Load { .. } | Action::Find(_) => panic!("{action:?}"),
             }
         }
         if turn.is_last {

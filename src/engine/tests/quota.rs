@@ -73,7 +73,7 @@ fn a_run_may_wait_for_the_next_allowance_and_tries_with_one() {
     let turn = bench.next();
     assert_eq!(turn.actions.len(), 1, "one submission tries: {:?}", turn.actions);
     assert!((7 * HOUR..7 * HOUR + Duration::from_secs(31)).contains(&(bench.now - START)));
-    let Action::Submit(first) = &turn.actions[0] else { panic!("{turn:?}") };
+    let Action::Submit(first, _) = &turn.actions[0] else { panic!("{turn:?}") };
     bench.submitted(first.index);
     let n_submits = bench.turn().actions.len();
     assert_eq!(n_submits, 2, "then all that the limit allows");
@@ -145,7 +145,7 @@ fn play_models(bench: &mut Bench, resets_at: Duration) -> Vec<u64> {
         let is_idle = turn.actions.is_empty();
         for action in turn.actions {
             match action {
-                Action::Submit(job) => {
+                Action::Submit(job, _) => {
                     let n = job.index;
                     sent.push(n);
                     n_of_a += u32::from(job.request.model == "a");
@@ -158,7 +158,7 @@ fn play_models(bench: &mut Bench, resets_at: Duration) -> Vec<u64> {
                     bench.polled(n, Ok(Status::Done(urls(n))));
                 }),
                 Action::Download(provenance, _) => bench.downloaded(provenance.job.index, Ok(vec![artifact()])),
-                Action::Load { .. } => panic!("every job is loaded"),
+                Action::Load { .. } | Action::Find(_) => panic!("every job is loaded"),
             }
         }
         if is_idle {
@@ -205,7 +205,7 @@ fn a_model_without_anything_left_is_not_asked_again() {
     bench.polled(1, Ok(Status::Done(urls(1))));
     let actions = bench.next().actions;
     let submitted =
-        actions.iter().find_map(|action| if let Action::Submit(job) = action { Some(job.index) } else { None });
+        actions.iter().find_map(|action| if let Action::Submit(job, _) = action { Some(job.index) } else { None });
     assert_eq!(submitted, Some(3), "the other model goes on: {actions:?}");
     bench.submitted(3);
     bench.turn();

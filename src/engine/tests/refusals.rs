@@ -16,16 +16,16 @@ fn play(bench: &mut Bench, span: Duration, fault: &Fault, is_refused: impl Fn(&B
         let turn = bench.next();
         for action in turn.actions {
             match action {
-                Action::Submit(job) if is_refused(bench, &job) => {
+                Action::Submit(job, _) if is_refused(bench, &job) => {
                     bench.handle(Input::Submitted(job.id, Err(fault.clone())));
                 }
-                Action::Submit(job) => bench.submitted(job.index),
+                Action::Submit(job, _) => bench.submitted(job.index),
                 Action::Poll(batch) => {
                     let answers = batch.into_iter().map(|(id, _)| (id, Ok(Status::Done(urls(1))))).collect();
                     bench.handle(Input::Polled(answers));
                 }
                 Action::Download(origin, _) => bench.downloaded(origin.job.index, Ok(vec![artifact()])),
-                Action::Load { .. } => panic!("{action:?}"),
+                Action::Load { .. } | Action::Find(_) => panic!("{action:?}"),
             }
         }
         if turn.is_last {

@@ -10,7 +10,7 @@ fn play(limits: Limits, n: u64, took: impl Fn(u64) -> Duration) -> Duration {
         let turn = bench.next();
         for action in turn.actions {
             match action {
-                Action::Submit(job) => {
+                Action::Submit(job, _) => {
                     ends.insert(job.id, bench.now + took(job.index));
                     bench.submitted(job.index);
                 }
@@ -20,7 +20,7 @@ fn play(limits: Limits, n: u64, took: impl Fn(u64) -> Duration) -> Duration {
                     bench.handle(Input::Polled(answers));
                 }
                 Action::Download(origin, _) => bench.downloaded(origin.job.index, Ok(vec![artifact()])),
-                Action::Load { .. } => panic!("{action:?}"),
+                Action::Load { .. } | Action::Find(_) => panic!("{action:?}"),
             }
         }
         if turn.is_last {

@@ -21,7 +21,8 @@ struct Witness {
 /// Method: answer every action at random, in random order and with random delays, and check each turn.
 fn walk(seed: u64, n_jobs: u64, concurrency: u32) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let limits = Limits { seed, look_ahead_max: 8, ..fixed(concurrency) };
+    let settles_after = rng.bool().then(|| Duration::from_secs(5));
+    let limits = Limits { seed, look_ahead_max: 8, settles_after, ..fixed(concurrency) };
     let mut bench = Bench { engine: Engine::new(limits.clone()), now: START, events: vec![] };
     let mut witnesses: BTreeMap<JobId, Witness> = BTreeMap::new();
     let mut open: Vec<Action> = vec![];
@@ -36,7 +37,7 @@ fn walk(seed: u64, n_jobs: u64, concurrency: u32) {
         let left: BTreeSet<_> = turn
             .actions
             .iter()
-            .filter_map(|action| if let Action::Submit(job) = action { Some(job.id) } else { None })
+            .filter_map(|action| if let Action::Submit(job, _) = action { Some(job.id) } else { None })
             .collect();
         assert_eq!(started, left, "what leaves is what is recorded");
         assert!(bench.engine.lane.n_in_flight() <= concurrency as usize);
@@ -46,7 +47,7 @@ fn walk(seed: u64, n_jobs: u64, concurrency: u32) {
             let is_cut_short = bench.engine.stop().is_some_and(|stop| !stop.drains());
             assert!(is_cut_short || open.is_empty());
             assert!(
-                !open.iter().any(|action| matches!(action, Action::Submit(_))),
+                !open.iter().any(|action| matches!(action, Action::Submit(..))),
                 "a submission is always waited for"
             );
             assert!(witnesses.len() as u64 == n_jobs || bench.engine.stop().is_some());
@@ -104,9 +105,21 @@ fn answer(bench: &mut Bench, rng: &mut fastrand::Rng, action: Action, n_handed_o
             let jobs = (first..=*n_handed_out).map(pending).collect();
             bench.handle(Input::Loaded { jobs, more: *n_handed_out < n_jobs });
         }
-        Action::Submit(job) => {
-            let result = if is_well { Ok(task(job.index).into()) } else { Err(any) };
+        Action::Submit(job, _) => {
+            let images = if rng.bool() { urls(job.index) } else { vec![] };
+            let accepted = Acceptance { images, ..task(job.index).into() };
+            let result = if is_well { Ok(accepted) } else { Err(any) };
             bench.handle(Input::Submitted(job.id, result));
+        }
+        Action::Find(lost) => {
+            let found = lost.iter().map(|lost| {
+                let images = if rng.bool() { urls(lost.job.index) } else { vec![] };
+                let accepted = Found::Accepted(Box::new(Acceptance { images, ..task(lost.job.index).into() }));
+                let answers = [Ok(accepted), Ok(Found::Absent), Ok(Found::Unknown), Err(any.clone())];
+                (lost.job.id, answers[rng.usize(..4)].clone())
+            });
+            let found = found.collect();
+            bench.handle(Input::Found(found));
         }
         Action::Poll(batch) => {
             let status = [Ok(Status::Running), Ok(Status::Failed(any.clone())), Err(any)][rng.usize(..3)].clone();

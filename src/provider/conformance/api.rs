@@ -6,7 +6,7 @@ use futures::StreamExt;
 
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use crate::provider::conformance::host::{Host, response};
-use crate::provider::conformance::{Dialect, MESSAGE, TOKEN, client, may_be_paid, request};
+use crate::provider::conformance::{Dialect, MESSAGE, TOKEN, client, id, may_be_paid, request};
 use crate::simulator::pages;
 use crate::simulator::picture::Picture;
 
@@ -17,7 +17,7 @@ fn task() -> TaskId {
 }
 
 async fn submit_to(dialect: &Dialect, host: &Host) -> Result<Acceptance, Fault> {
-    client(dialect.spec, &host.url).submit(&request()).await
+    client(dialect.spec, &host.url).submit(&request(), &id()).await
 }
 
 async fn poll_at(dialect: &Dialect, host: &Host) -> Result<Status, Fault> {
@@ -68,7 +68,7 @@ pub(super) async fn no_answer_of_another_server_is_about_a_task(dialect: &Dialec
 pub(super) async fn only_a_request_that_never_left_is_not_in_doubt(dialect: &Dialect) {
     let closed = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     for url in [closed.as_str(), "http://no-such-host.invalid"] {
-        let fault = client(dialect.spec, url).submit(&request()).await.unwrap_err();
+        let fault = client(dialect.spec, url).submit(&request(), &id()).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Transient, "{url}: {fault}");
     }
     let whole = response(200, JSON, (dialect.accepted)("T-1").as_bytes());

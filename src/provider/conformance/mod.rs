@@ -10,8 +10,10 @@ mod service;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::job::JobId;
 use crate::model::outcome::{Acceptance, Fault};
 use crate::model::request::Request;
+use crate::model::submission_id::SubmissionId;
 use crate::provider::Provider;
 use crate::provider::config::ProviderConfig;
 use crate::provider::http::token::Token;
@@ -57,6 +59,10 @@ const MESSAGE: &str = "these are the words of the API";
 fn request() -> Request {
     let size = "64x64".parse().ok();
     Request { prompt: "a golden cat".into(), model: "Qwen/Qwen-Image".into(), size, ..Request::default() }
+}
+
+fn id() -> SubmissionId {
+    SubmissionId::new("conformance", JobId::from_bytes([7; 10]), 1)
 }
 
 /// Creates the client of a provider whose API is at this address.

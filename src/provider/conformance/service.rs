@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
 use crate::model::partial_download::{PartialDownload, Validator};
 use crate::model::request::Request;
-use crate::provider::conformance::{Start, Subject, TOKEN, may_be_paid, request};
+use crate::provider::conformance::{Start, Subject, TOKEN, id, may_be_paid, request};
 use crate::provider::{Download, Provider};
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::faults::{InjectedFault, PollFault, SubmitFault};
@@ -25,7 +25,7 @@ fn with(fault: InjectedFault) -> SimulatorConfig {
 }
 
 async fn submitted(subject: &Subject, request: &Request) -> TaskId {
-    subject.provider.submit(request).await.unwrap().task
+    subject.provider.submit(request, &id()).await.unwrap().task
 }
 
 /// Polls a task until it has ended.
@@ -66,7 +66,7 @@ pub(super) async fn a_fault_without_doubt_was_not_accepted(start: Start) {
     for fault in InjectedFault::all() {
         let InjectedFault::Submit(kind) = fault else { continue };
         let subject = start(with(fault));
-        let answer = subject.provider.submit(&request()).await;
+        let answer = subject.provider.submit(&request(), &id()).await;
         // A cache has nothing to repeat for the first submission, which is accepted.
         let was_accepted = kind.accepts() || kind == SubmitFault::Cached;
         assert!(!was_accepted || may_be_paid(&answer), "{fault}: accepted, and told as {answer:?}");
@@ -120,7 +120,7 @@ pub(super) async fn a_refused_rate_names_its_wait(start: Start) {
     let wait = Some(Duration::from_secs(7));
     for fault in [InjectedFault::Submit(SubmitFault::Throttled), InjectedFault::Poll(PollFault::Throttled)] {
         let subject = start(SimulatorConfig { retry_after: wait, ..with(fault) });
-        let told = match subject.provider.submit(&request()).await {
+        let told = match subject.provider.submit(&request(), &id()).await {
             Err(told) => told,
             Ok(acceptance) => subject.provider.poll(&[acceptance.task]).await.remove(0).unwrap_err(),
         };
@@ -131,12 +131,12 @@ pub(super) async fn a_refused_rate_names_its_wait(start: Start) {
 pub(super) async fn a_used_up_quota_is_told(start: Start) {
     let subject = start(SimulatorConfig { quota: Some(2), ..calm() });
     let of = |prompt: &str| Request { prompt: prompt.into(), ..request() };
-    let first = subject.provider.submit(&of("one")).await.unwrap();
+    let first = subject.provider.submit(&of("one"), &id()).await.unwrap();
     assert_eq!((first.quota_left, first.spent), (Some(1), None));
-    let last = subject.provider.submit(&of("two")).await.unwrap();
+    let last = subject.provider.submit(&of("two"), &id()).await.unwrap();
     assert_eq!(last.quota_left, Some(0));
     let spent = last.spent.expect("the next submission would be refused");
-    let refused = subject.provider.submit(&of("three")).await.unwrap_err();
+    let refused = subject.provider.submit(&of("three"), &id()).await.unwrap_err();
     for fault in [spent, refused] {
         assert!(matches!(fault.kind, FaultKind::QuotaExhausted { resets_at: Some(_) }), "{fault}");
     }

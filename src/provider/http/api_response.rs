@@ -9,8 +9,10 @@ use crate::model::escape::excerpt;
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::Timestamp;
 use crate::provider::http::error::NoResponse;
+use crate::provider::http::image_answer::{ImageAnswer, Inflater};
 use crate::provider::http::rate_limit_headers::RateLimitHeaders;
 use crate::provider::http::retry_after::server_date;
+use crate::provider::http::spool::SpoolEntry;
 use crate::provider::http::token::Token;
 use crate::provider::http::{body_decoding, retry_after};
 
@@ -50,13 +52,7 @@ pub struct ApiResponse {
 impl ApiResponse {
     /// Reads a response within the size limit. The beginning of an incomplete or too long body is kept: it may hold a task id.
     pub(super) async fn read(mut response: Response, quota_headers: QuotaHeaders) -> Self {
-        let status = response.status().as_u16();
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let retry_after = header("retry-after").map(str::to_owned);
-        let date = header("date").and_then(server_date);
-        let number = |name: Option<&str>| header(name?)?.trim().parse().ok();
-        let (remaining, model_remaining) = (number(quota_headers.account), number(quota_headers.model));
-        let rate = RateLimitHeaders::read(header, date);
+        let head = Self::head(&response, quota_headers);
         let mut body = Vec::new();
         let cut = loop {
             match response.chunk().await {
@@ -70,7 +66,41 @@ impl ApiResponse {
             // A million chunks of one byte must not block all other tasks.
             tokio::task::consume_budget().await;
         };
-        Self { status, retry_after, date, remaining, model_remaining, rate, body: body_decoding::bytes(body), cut }
+        Self { body: body_decoding::bytes(body), cut, ..head }
+    }
+
+    /// Reads a response whose images go into `entry` while they arrive. The body is the JSON that is left, or what came of it. The error is
+    /// one of this disk: the submission is then in doubt.
+    pub(super) async fn read_images(
+        mut response: Response,
+        quota_headers: QuotaHeaders,
+        entry: &mut SpoolEntry,
+    ) -> Result<Self, Fault> {
+        let head = Self::head(&response, quota_headers);
+        let (mut answer, mut inflater) = (ImageAnswer::default(), Inflater::default());
+        let mut cut = loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => answer.push(inflater.push(&chunk), entry)?,
+                Ok(None) => break None,
+                Err(error) => break Some(NoResponse::from(error).words),
+            }
+            tokio::task::consume_budget().await;
+        };
+        let (body, excess) = answer.end(entry)?;
+        cut = cut.or_else(|| excess.map(str::to_owned));
+        Ok(Self { body, cut, ..head })
+    }
+
+    /// Reads the status and the headers of a response.
+    fn head(response: &Response, quota_headers: QuotaHeaders) -> Self {
+        let status = response.status().as_u16();
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("retry-after").map(str::to_owned);
+        let date = header("date").and_then(server_date);
+        let number = |name: Option<&str>| header(name?)?.trim().parse().ok();
+        let (remaining, model_remaining) = (number(quota_headers.account), number(quota_headers.model));
+        let rate = RateLimitHeaders::read(header, date);
+        Self { status, retry_after, date, remaining, model_remaining, rate, body: Vec::new(), cut: None }
     }
 
     /// Returns the response without the token of its request, in whatever encoding the token is repeated.

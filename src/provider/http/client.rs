@@ -18,6 +18,7 @@ use crate::provider::http::download_limits::DownloadLimits;
 use crate::provider::http::error::{ClientError, NoResponse};
 use crate::provider::http::image_link::{image_url, shown};
 use crate::provider::http::request_limiter::RequestLimiter;
+use crate::provider::http::spool::SpoolEntry;
 use crate::provider::http::token::Token;
 use crate::provider::http::{download, proxy, text_rejection};
 
@@ -85,6 +86,22 @@ impl HttpClient {
         let sent = self.sockets.send(request).await.map_err(NoResponse::from);
         let (response, _slot) = sent.map_err(|error| error.through(self.proxy))?;
         Ok(ApiResponse::read(response, self.quota_headers).await.without(&self.token))
+    }
+
+    /// Sends a request whose response may carry images, and reads them into `entry`. In the response, the address of the spooled image
+    /// stands in place of its base64. The inner error is one of this disk.
+    pub(in crate::provider) async fn ask_for_images(
+        &self,
+        request: RequestBuilder,
+        entry: &mut SpoolEntry,
+    ) -> Result<Result<ApiResponse, Fault>, NoResponse> {
+        let sent = self.sockets.send(request).await.map_err(NoResponse::from);
+        let (response, _slot) = sent.map_err(|error| error.through(self.proxy))?;
+        if !response.status().is_success() {
+            return Ok(Ok(ApiResponse::read(response, self.quota_headers).await.without(&self.token)));
+        }
+        let read = ApiResponse::read_images(response, self.quota_headers, entry).await;
+        Ok(read.map(|response| response.without(&self.token)))
     }
 
     /// Starts the download of an image, or of the rest after `part`, if its link leads to an allowed address.

@@ -122,7 +122,15 @@ fn accepted(answer: &ApiResponse, task: TaskId) -> Acceptance {
     let retry_after = answer.retry_after().filter(|_| !(200..300).contains(&answer.status));
     let pause = answer.rate.spent_for.max(retry_after);
     let quota_left = [answer.remaining, answer.model_remaining].into_iter().flatten().min();
-    Acceptance { task, spent, pause, remaining, quota_left, model_quota_left: answer.model_remaining }
+    Acceptance {
+        task,
+        spent,
+        pause,
+        remaining,
+        quota_left,
+        model_quota_left: answer.model_remaining,
+        images: Vec::new(),
+    }
 }
 
 /// Returns the status of `task`, from the response to its poll.

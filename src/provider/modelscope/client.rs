@@ -8,6 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url as Link};
 use crate::model::partial_download::PartialDownload;
 use crate::model::request::Request;
+use crate::model::submission_id::SubmissionId;
 use crate::provider::http::api_response::QuotaHeaders;
 use crate::provider::http::client::{HttpClient, HttpSettings};
 use crate::provider::http::error::{ClientError, NoResponse};
@@ -67,7 +68,7 @@ impl ModelScope {
 }
 
 impl Provider for ModelScope {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request, _id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         self.submit_one(request).boxed()
     }
 
