@@ -64,6 +64,7 @@
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+pub mod description;
 mod driver;
 #[expect(unreachable_pub, reason = "its visibility is still to be narrowed")]
 mod engine;

@@ -15,8 +15,9 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Layers from the bottom up. A module imports from lower layers only, and modules of one layer do not import each
 /// other.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["model", "fsio"],
+    &["description"],
     &["simulator"],
     &["provider", "store", "engine", "images", "report", "manifest"],
     &["driver", "plan"],

@@ -1,0 +1,119 @@
+//! Description of an image API: all that a client of it must know.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::description::answers::{Accepted, Answer, Errors, Poll, RateHeaders};
+use crate::description::auth::{Auth, TokenHost};
+use crate::description::examples::{Example, RequestExample};
+use crate::description::requests::{Find, RequestRules, Submit};
+use crate::description::span::Span;
+use crate::description::words::{Billed, DoubtClass, Exchange, LaneScope};
+
+/// Description of an image API.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "promptbatch provider")]
+pub struct Description {
+    /// Name in flags, results and ledgers: lower-case letters, digits and `-`.
+    pub name: String,
+    /// Help for the name, in one line.
+    pub help: String,
+    /// Built-in description that this one extends. Maps are merged name by name, null removes a name, rows of `errors.table` precede those
+    /// of the extended description, and everything else is replaced. Never inherited are the name, the address, the token, prices, examples
+    /// and what is unverified.
+    pub extends: Option<String>,
+    /// Default base URL, without `/v1` at its end: the paths begin with it.
+    pub base_url: String,
+    /// Environment variables with another base URL, in the order of lookup.
+    pub base_url_env: Vec<String>,
+    /// Sources of the token.
+    pub token: TokenRules,
+    /// Way to send the token: `bearer`, `header NAME`, `prefix WORD`, `basic` or `none`.
+    #[schemars(with = "String")]
+    pub auth: Auth,
+    /// Hosts that may see the token besides that of the base URL, such as `*.example.com`. Never name a host of images.
+    #[schemars(with = "Vec<String>")]
+    pub token_hosts: Vec<TokenHost>,
+    /// Shape of the exchange: `task` or `answer`.
+    pub exchange: Exchange,
+    /// Model of requests that name none; left out if each must name its own.
+    pub default_model: String,
+    /// Submission.
+    pub submit: Submit,
+    /// Limits on the fields of a request.
+    pub limits: RequestRules,
+    /// Answer to a submission that became a task.
+    pub accepted: Accepted,
+    /// Images, and words beside them.
+    pub answer: Answer,
+    /// Poll of a task.
+    pub poll: Poll,
+    /// Errors.
+    pub errors: Errors,
+    /// Headers with what is left of a quota.
+    pub rate_headers: RateHeaders,
+    /// Scope of the limits on the pace.
+    pub lane: LaneScope,
+    /// Timeout of one request; 60s for tasks and 10m for answers if it is left out.
+    #[schemars(with = "Option<String>")]
+    pub request_timeout: Option<Span>,
+    /// Time for which the provider keeps a finished image.
+    #[schemars(with = "Option<String>")]
+    pub keeps: Option<Span>,
+    /// Time after which a submission that is not listed was surely not accepted.
+    #[schemars(with = "Option<String>")]
+    pub settle: Option<Span>,
+    /// Ends of a task that are paid for; only images if it is left out.
+    pub bills: Vec<Billed>,
+    /// Way in which a lost submission is settled.
+    pub doubt: DoubtClass,
+    /// Question for lost submissions.
+    pub find: Option<Find>,
+    /// Documented prices.
+    pub prices: Option<Prices>,
+    /// What is not certain in this file, one sentence each.
+    pub unverified: Vec<String>,
+    /// Recorded answers, which `promptbatch providers check` judges.
+    pub examples: Vec<Example>,
+    /// Requests and what is sent for them, which `promptbatch providers check` compares.
+    pub requests: Vec<RequestExample>,
+}
+
+/// Sources of the token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenRules {
+    /// Environment variables that hold the token, in the order of lookup.
+    pub env: Vec<String>,
+    /// Page on which a token is made.
+    pub page: String,
+    /// True if the service works without a token.
+    pub optional: bool,
+}
+
+/// Documented prices. They change; the date says when they were read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prices {
+    /// Currency, such as `USD`.
+    pub currency: String,
+    /// Day on which the prices were read, as `2026-11-30`.
+    pub date: String,
+    /// Where they were read.
+    pub source: String,
+    /// Prices of an image. The first row that matches counts.
+    pub rows: Vec<PriceRow>,
+}
+
+/// Price of an image of a model.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceRow {
+    /// Model, exactly as it is sent; every model if it is left out.
+    pub model: Option<String>,
+    /// Size, as `1024x1024`; every size if it is left out.
+    pub size: Option<String>,
+    /// Price of one image.
+    pub price: f64,
+}
