@@ -32,6 +32,7 @@ use crate::model::job::JobId;
 use crate::model::link;
 use crate::model::outcome::{Outcome, TaskId};
 use crate::model::time::Moment;
+use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
 use crate::store::error::LedgerError;
 use crate::store::{self, Ledger, Loaded, Recorded};
@@ -180,6 +181,20 @@ fn remove_partials(events: &[Event], context: &DriverContext) {
 
 /// Tasks whose images the provider keeps on this disk, by the job that saves them now.
 type SpooledTasks = HashMap<JobId, TaskId>;
+
+/// Frees what an earlier process left to free: images of tasks whose jobs have succeeded.
+pub fn release_saved<E>(provider: &dyn Provider, mut is_saved: impl FnMut(&TaskId) -> Result<bool, E>) -> Result<(), E> {
+    let mut saved = Vec::new();
+    for task in provider.kept() {
+        if is_saved(&task)? {
+            saved.push(task);
+        }
+    }
+    if !saved.is_empty() {
+        provider.release(&saved);
+    }
+    Ok(())
+}
 
 /// Returns the job and the task of a download whose images the provider keeps on this disk.
 fn spooled_task(action: &Action) -> Option<(JobId, TaskId)> {

@@ -93,6 +93,11 @@ pub trait Provider: Send + Sync + 'static {
         async { lost.iter().map(|_| Ok(Found::Unknown)).collect() }.boxed()
     }
 
+    /// Returns the tasks whose images the provider keeps on this disk.
+    fn kept(&self) -> Vec<TaskId> {
+        Vec::new()
+    }
+
     /// Frees what the provider keeps on this disk for these tasks: their images are saved, and recorded as saved.
     fn release(&self, _tasks: &[TaskId]) {}
 }

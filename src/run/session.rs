@@ -19,6 +19,7 @@ use crate::images::validate::verdict::CheckLimits;
 use crate::model::choice::{Chosen, JobChoice, JobView};
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::limits::{InDoubtPolicy, Limits};
+use crate::model::outcome::Outcome;
 use crate::model::output_options::OutputOptions;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::Progress;
@@ -215,6 +216,11 @@ impl Session {
         let poll_batch_max = provider.spec().poll_batch_max;
         let provider = provider.with(|settings| settings.spool = Some(out.join(SPOOL)));
         let client = provider.connect(work.image_limits.bytes_max)?;
+        driver::release_saved(&*client, |task| {
+            let owners = run.find(&task.0)?;
+            let is_saved = |record: &JobRecord| matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)));
+            Ok::<_, LedgerError>(!owners.is_empty() && owners.iter().all(is_saved))
+        })?;
         let store = adapters::open(&out, work.image_limits, work.style.postprocess)?;
         let pictures = Arc::new(PictureFiles::new(run.pictures()?));
         let naming = Arc::new(work.style.naming);

@@ -54,6 +54,7 @@ pub struct Server {
     stats: Stats,
     accepted: BTreeMap<ContentKey, u32>,
     gateway: Gateway,
+    last_task: Option<Task>,
 }
 
 impl Server {
@@ -61,7 +62,20 @@ impl Server {
     pub fn new(config: SimulatorConfig) -> Self {
         let gate = AdmissionLimiter::new(&config);
         let rng = Rng::with_seed(config.seed);
-        Self { config, gate, rng, stats: Stats::default(), accepted: BTreeMap::new(), gateway: Gateway::default() }
+        Self {
+            config,
+            gate,
+            rng,
+            stats: Stats::default(),
+            accepted: BTreeMap::new(),
+            gateway: Gateway::default(),
+            last_task: None,
+        }
+    }
+
+    /// Returns the task that was accepted last; `None` before the first.
+    pub const fn last_task(&self) -> Option<&Task> {
+        self.last_task.as_ref()
     }
 
     /// Answers one request. Servers with the same configuration give the same replies to the same requests at the same times.
@@ -198,6 +212,7 @@ impl Server {
         let task = Task::new(now, latency, picture, fate, serial);
 
         let n_unfinished = self.gate.hold(task.ends_at());
+        self.last_task = Some(task.clone());
         self.accepted.insert(submission.content, n_before.saturating_add(1));
         self.stats.n_accepted += 1;
         self.stats.n_accepted_twice += u64::from(n_before > 0);

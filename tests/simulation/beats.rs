@@ -175,7 +175,7 @@ impl Beats {
         let has_fault = self.rng.f64() < self.service.faults;
         let fault = || Fault::new(FaultKind::Transient, "chance");
         match action {
-            Action::Load { .. } => (),
+            Action::Load { .. } | Action::Find(_) => (),
             Action::Submit(job, _) => {
                 self.n_submits_out += 1;
                 self.to_submit.remove(&job.id);
@@ -264,7 +264,7 @@ impl Beats {
                 }
             }
             Input::Downloaded(_, result) => self.n_finished += u64::from(result.is_ok()),
-            Input::Loaded { .. } | Input::Received(_) | Input::Unsaved(_) | Input::Stop(_) => (),
+            Input::Loaded { .. } | Input::Found(_) | Input::Received(_) | Input::Unsaved(_) | Input::Stop(_) => (),
         }
     }
 

@@ -6,6 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
@@ -16,11 +17,11 @@ use promptbatch::images::{ImageStore, IncomingImage, Saved};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::JobId;
 use promptbatch::model::name::ImageName;
-use promptbatch::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
+use promptbatch::model::outcome::{Acceptance, Artifact, Fault, Found, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::model::submission_id::SubmissionId;
-use promptbatch::provider::{Download, Provider};
+use promptbatch::provider::{Download, LostSubmission, Provider};
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
@@ -79,7 +80,7 @@ impl Crash {
         self.0.happened.notified().await;
     }
 
-    async fn step(&self) {
+    pub async fn step(&self) {
         if self.0.n_steps.fetch_add(1, Ordering::Relaxed) + 1 == self.0.at_step {
             self.0.happened.notify_one();
             std::future::pending::<()>().await;
@@ -129,6 +130,22 @@ impl<P: Provider> Provider for Stepped<P> {
         part: Option<&'a PartialDownload>,
     ) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
         self.1.request(self.0.download(url, part)).boxed()
+    }
+
+    fn settles_after(&self) -> Option<Duration> {
+        self.0.settles_after()
+    }
+
+    fn find<'a>(&'a self, lost: &'a [LostSubmission]) -> BoxFuture<'a, Vec<Result<Found, Fault>>> {
+        self.1.request(self.0.find(lost)).boxed()
+    }
+
+    fn kept(&self) -> Vec<TaskId> {
+        self.0.kept()
+    }
+
+    fn release(&self, tasks: &[TaskId]) {
+        self.0.release(tasks);
     }
 }
 

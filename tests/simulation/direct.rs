@@ -1,5 +1,6 @@
 //! Simulated API called without a network, with outages in which it cannot be reached.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,7 +33,12 @@ pub struct Direct {
     /// Start of the world, from which an outage is measured.
     start: Timestamp,
     outage: Option<Outage>,
+    /// List of the submissions that the service accepted, whatever became of its answers.
+    listing: Option<Listing>,
 }
+
+/// Task of every submission that the service accepted.
+pub type Listing = Arc<Mutex<BTreeMap<SubmissionId, TaskId>>>;
 
 /// Period in which no request reaches the provider.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +71,13 @@ enum Lost {
 
 impl Direct {
     pub fn new(server: Arc<Mutex<Server>>, clock: Clock, start: Timestamp, outage: Option<Outage>) -> Self {
-        Self { server, clock, start, outage }
+        Self { server, clock, start, outage, listing: None }
+    }
+
+    /// Keeps the list of accepted submissions there.
+    #[allow(dead_code, reason = "a bench shares this file")]
+    pub fn listing(self, listing: Listing) -> Self {
+        Self { listing: Some(listing), ..self }
     }
 
     fn outage(&self) -> Option<Outage> {
@@ -86,13 +98,23 @@ impl Direct {
         }
     }
 
-    async fn ask(&self, request: HttpRequest) -> Result<Reply, Lost> {
+    async fn ask(&self, request: HttpRequest, id: Option<&SubmissionId>) -> Result<Reply, Lost> {
         self.reach().await?;
         let request = request
             .with("authorization", "Bearer simulated")
             .with("content-type", "application/json")
             .with("x-modelscope-async-mode", "true");
-        let reply = self.server.lock().unwrap().handle(self.clock.now().wall(), &request);
+        let reply = {
+            let mut server = self.server.lock().unwrap();
+            let n_before = server.stats().n_accepted;
+            let reply = server.handle(self.clock.now().wall(), &request);
+            if server.stats().n_accepted > n_before
+                && let (Some(listing), Some(id), Some(task)) = (&self.listing, id, server.last_task())
+            {
+                listing.lock().unwrap().insert(*id, TaskId(task.to_string()));
+            }
+            reply
+        };
         tokio::time::sleep(reply.delay).await;
         match reply.delivery {
             Delivery::Whole => Ok(reply),
@@ -104,8 +126,8 @@ impl Direct {
         }
     }
 
-    async fn answer(&self, request: HttpRequest) -> Result<ApiResponse, Lost> {
-        let reply = self.ask(request).await?;
+    async fn answer(&self, request: HttpRequest, id: Option<&SubmissionId>) -> Result<ApiResponse, Lost> {
+        let reply = self.ask(request, id).await?;
         let remaining = reply.header("modelscope-ratelimit-requests-remaining").and_then(|text| text.parse().ok());
         let model_remaining = reply.header("modelscope-ratelimit-model-requests-remaining");
         let model_remaining = model_remaining.and_then(|text| text.parse().ok());
@@ -124,9 +146,9 @@ impl Direct {
         })
     }
 
-    async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
+    async fn submit_one(&self, request: &Request, id: &SubmissionId) -> Result<Acceptance, Fault> {
         let post = HttpRequest::post("/v1/images/generations", body::text(request)?);
-        match self.answer(post).await {
+        match self.answer(post, Some(id)).await {
             Ok(answer) => answer::submitted(&answer, &request.model),
             Err(Lost::Refused) => Err(Fault::new(FaultKind::Transient, "could not connect")),
             Err(Lost::Cut | Lost::TimedOut) => Err(Fault::new(FaultKind::InDoubt, "the answer was lost")),
@@ -135,7 +157,7 @@ impl Direct {
 
     async fn poll_one(&self, task: &TaskId) -> Result<Status, Fault> {
         let get = HttpRequest::get(format!("/v1/tasks/{task}")).with("x-modelscope-task-type", "image_generation");
-        match self.answer(get).await {
+        match self.answer(get, None).await {
             Ok(answer) => answer::polled(&answer, task),
             Err(Lost::Refused | Lost::Cut | Lost::TimedOut) => {
                 Err(Fault::new(FaultKind::Transient, "the answer was lost"))
@@ -181,8 +203,8 @@ impl Direct {
 }
 
 impl Provider for Direct {
-    fn submit<'a>(&'a self, request: &'a Request, _id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
-        self.submit_one(request).boxed()
+    fn submit<'a>(&'a self, request: &'a Request, id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+        self.submit_one(request, id).boxed()
     }
 
     fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {

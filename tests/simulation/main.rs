@@ -12,6 +12,7 @@ mod conserving;
 mod crash;
 mod direct;
 mod disk;
+mod exchanges;
 mod money;
 mod oracle;
 mod outage;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -9,11 +10,11 @@ use futures::future::BoxFuture;
 use promptbatch::internals::store::MemoryLedger;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobId;
-use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
+use promptbatch::model::outcome::{Acceptance, Fault, Found, Outcome, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::model::submission_id::SubmissionId;
-use promptbatch::provider::{Download, Provider};
+use promptbatch::provider::{Download, LostSubmission, Provider};
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
@@ -26,6 +27,10 @@ struct Seen {
     contents: BTreeMap<JobId, JobId>,
     /// Number of submissions that are recorded and not yet sent, by content.
     n_announced: BTreeMap<JobId, u64>,
+    /// Jobs whose images are recorded as saved.
+    saved: BTreeSet<JobId>,
+    /// Job of each task.
+    owners: BTreeMap<TaskId, JobId>,
     /// Tasks that are recorded as accepted.
     tasks: BTreeSet<TaskId>,
     complaints: Complaints,
@@ -44,8 +49,12 @@ impl Witness {
     pub fn new(ledger: &MemoryLedger, complaints: Complaints) -> Self {
         let known = ledger.known();
         let contents = known.iter().map(|known| (known.job.id, content(&known.job.request))).collect();
-        let tasks = known.into_iter().filter_map(|known| known.state.task).collect();
-        Self(Arc::new(Mutex::new(Seen { contents, n_announced: BTreeMap::new(), tasks, complaints })))
+        let saved = known.iter().filter(|known| known.state.status() == "succeeded").map(|known| known.job.id).collect();
+        let owners = known.into_iter().filter_map(|known| Some((known.state.task?, known.job.id)));
+        let owners: BTreeMap<TaskId, JobId> = owners.collect();
+        let tasks = owners.keys().cloned().collect();
+        let n_announced = BTreeMap::new();
+        Self(Arc::new(Mutex::new(Seen { contents, n_announced, saved, owners, tasks, complaints })))
     }
 
     fn recorded(&self, events: &[Event]) {
@@ -53,6 +62,10 @@ impl Witness {
         for event in events {
             if let EventKind::Accepted(task) = &event.kind {
                 seen.tasks.insert(task.clone());
+                seen.owners.insert(task.clone(), event.job);
+            }
+            if let EventKind::Finished(Outcome::Succeeded(_)) = &event.kind {
+                seen.saved.insert(event.job);
             }
             if event.kind == EventKind::SubmitStarted {
                 let content = seen.contents[&event.job];
@@ -67,6 +80,13 @@ impl Witness {
         match n_announced.checked_sub(1) {
             Some(left) => *n_announced = left,
             None => seen.complain(format!("{:?} was submitted before it was recorded", request.prompt)),
+        }
+    }
+
+    fn releases(&self, tasks: &[TaskId]) {
+        let seen = self.0.lock().unwrap();
+        for task in tasks.iter().filter(|task| !seen.owners.get(task).is_some_and(|job| seen.saved.contains(job))) {
+            seen.complain(format!("the images of task {task} were freed before they were recorded as saved"));
         }
     }
 
@@ -110,6 +130,23 @@ impl<P: Provider> Provider for Witnessed<P> {
         part: Option<&'a PartialDownload>,
     ) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
         self.0.download(url, part)
+    }
+
+    fn settles_after(&self) -> Option<Duration> {
+        self.0.settles_after()
+    }
+
+    fn find<'a>(&'a self, lost: &'a [LostSubmission]) -> BoxFuture<'a, Vec<Result<Found, Fault>>> {
+        self.0.find(lost)
+    }
+
+    fn kept(&self) -> Vec<TaskId> {
+        self.0.kept()
+    }
+
+    fn release(&self, tasks: &[TaskId]) {
+        self.1.releases(tasks);
+        self.0.release(tasks);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Simulated world: a provider, a disk and a ledger that outlive the process, and the process between them.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -17,14 +18,18 @@ use promptbatch::model::event::EventKind;
 use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::Limits;
+use promptbatch::model::outcome::TaskId;
+use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
+use promptbatch::provider::Provider;
 use promptbatch::report::Reporters;
 use promptbatch::run::stopper;
 use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::crash::{Crash, Stepped};
 use crate::direct::{Direct, Outage};
+use crate::exchanges::{Exchange, Exchanging, Lasting};
 use crate::money;
 use crate::witness::{Complaints, Witness, Witnessed};
 
@@ -54,6 +59,9 @@ pub struct World {
     /// Period in which the provider is unreachable, measured from the start of the world.
     pub outage: Option<Outage>,
     pub complaints: Complaints,
+    /// Kind of the provider.
+    pub exchange: Exchange,
+    pub lasting: Arc<Lasting>,
     /// One entry for each process so far.
     pub sessions: Mutex<Vec<Begun>>,
     clock: OnceLock<Clock>,
@@ -86,9 +94,16 @@ impl World {
             store: MemoryStore::default(),
             outage: None,
             complaints: Complaints::default(),
+            exchange: Exchange::default(),
+            lasting: Arc::default(),
             sessions: Mutex::default(),
             clock: OnceLock::new(),
         }
+    }
+
+    /// Creates a world with a provider of this kind.
+    pub fn of(exchange: Exchange, n_jobs: u64, config: SimulatorConfig) -> Self {
+        Self { exchange, ..Self::new(n_jobs, config) }
     }
 
     /// Runs one process without a crash. Returns why it stopped before the end, if it did.
@@ -117,10 +132,13 @@ impl World {
         let clock = *self.clock.get_or_init(|| Clock::simulated(START));
         self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), has_died: false });
         let witness = Witness::new(&self.ledger, self.complaints.clone());
-        let direct = Direct::new(self.server.clone(), clock, START, self.outage);
+        let lasting = Arc::clone(&self.lasting);
+        let direct = Direct::new(self.server.clone(), clock, START, self.outage).listing(Arc::clone(&lasting.listed));
+        let provider = Exchanging { direct, exchange: self.exchange, lasting, crash: crash.clone() };
+        let limits = Limits { settles_after: provider.settles_after(), ..limits };
         let context = DriverContext {
             run: "simulation".into(),
-            provider: Arc::new(Stepped(Witnessed(direct, witness.clone()), crash.clone())),
+            provider: Arc::new(Stepped(Witnessed(provider, witness.clone()), crash.clone())),
             store: Arc::new(Stepped(self.store.clone(), crash.clone())),
             pictures: Arc::default(),
             naming: Arc::default(),
@@ -132,6 +150,13 @@ impl World {
         let mut engine = Engine::new(limits);
         engine.remember(clock.now(), &self.history());
         engine.remember_cost(paid);
+        let is_saved = |task: &TaskId| {
+            let is_owner = |known: &&JobRecord| known.state.task.as_ref() == Some(task);
+            let known = self.ledger.known();
+            let mut owners = known.iter().filter(is_owner);
+            Ok::<_, Infallible>(owners.any(|known| known.state.status() == "succeeded"))
+        };
+        let Ok(()) = driver::release_saved(&*context.provider, is_saved);
         let drive = driver::drive(engine, &mut ledger, &mut reporters, &context, &clock, &mut stops);
         let session = select! {
             biased;

@@ -77,6 +77,13 @@ impl Spool {
         Some(links.into_iter().map(Url).collect())
     }
 
+    /// Returns the tasks of all complete answers.
+    pub(in crate::provider) fn tasks(&self) -> Vec<TaskId> {
+        let names = fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let task = |name: std::ffi::OsString| Some(TaskId(name.to_str()?.strip_suffix(LIST)?.to_owned()));
+        names.filter_map(task).filter(|task| is_plain(&task.0)).collect()
+    }
+
     /// Opens a spooled image.
     pub(in crate::provider) fn open(&self, url: &Url) -> Result<Download<'static>, Fault> {
         let name = url.0.strip_prefix(SPOOLED).and_then(|path| path.strip_prefix("///"));
@@ -162,11 +169,6 @@ impl SpoolEntry {
 }
 
 impl SpooledImage {
-    /// Returns the address that the image will have.
-    pub(in crate::provider) const fn url(&self) -> &Url {
-        &self.url
-    }
-
     /// Writes bytes of the image.
     pub(in crate::provider) fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let n_bytes = bytes.len().min(usize::try_from(self.room).unwrap_or(usize::MAX));
