@@ -183,7 +183,10 @@ fn remove_partials(events: &[Event], context: &DriverContext) {
 type SpooledTasks = HashMap<JobId, TaskId>;
 
 /// Frees what an earlier process left to free: images of tasks whose jobs have succeeded.
-pub fn release_saved<E>(provider: &dyn Provider, mut is_saved: impl FnMut(&TaskId) -> Result<bool, E>) -> Result<(), E> {
+pub fn release_saved<E>(
+    provider: &dyn Provider,
+    mut is_saved: impl FnMut(&TaskId) -> Result<bool, E>,
+) -> Result<(), E> {
     let mut saved = Vec::new();
     for task in provider.kept() {
         if is_saved(&task)? {

@@ -62,9 +62,7 @@ impl Engine {
     /// Handles a refused submission. The refusal is a verdict on the job, or comes from something that refuses every job.
     fn refused(&mut self, now: Moment, id: JobId, fault: Fault) {
         let may_wait = match fault.kind {
-            FaultKind::Rejected => {
-                self.retry.may_repay(&self.jobs[&id].state) && self.limits.in_doubt == InDoubtPolicy::Resubmit
-            }
+            FaultKind::Rejected => self.retry.may_repeat(&self.jobs[&id].state),
             _ => true,
         };
         self.emit(now, id, EventKind::Setback(Stage::Submit, fault.clone()));
@@ -94,7 +92,7 @@ impl Engine {
     fn leave_rejected(&mut self, now: Moment, id: JobId, fault: Fault) {
         match self.limits.in_doubt {
             InDoubtPolicy::Fail => self.finish(now, id, Outcome::Failed(fault)),
-            InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => self.forget(id),
+            InDoubtPolicy::Auto | InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => self.forget(id),
         }
     }
 

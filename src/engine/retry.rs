@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::model::event::Stage;
-use crate::model::limits::{InDoubtPolicy, Limits};
+use crate::model::limits::{InDoubtPolicy, Limits, RepeatCost};
 use crate::model::outcome::{Fault, FaultKind, IMAGES_MAX};
 use crate::model::phase::JobState;
 
@@ -58,6 +58,7 @@ pub struct RetryPolicy {
     retries_max: u32,
     resubmits_max: u32,
     in_doubt: InDoubtPolicy,
+    repeats: RepeatCost,
 }
 
 impl RetryPolicy {
@@ -68,6 +69,7 @@ impl RetryPolicy {
             retries_max: limits.retries_max,
             resubmits_max: limits.resubmits_max,
             in_doubt: limits.in_doubt,
+            repeats: limits.repeats,
         }
     }
 
@@ -81,8 +83,9 @@ impl RetryPolicy {
                 FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized,
             ) => at_once,
             (Stage::Submit, FaultKind::InDoubt) => match self.in_doubt {
-                // Each further submission may be paid for. Past the limit, the job stays in doubt.
-                InDoubtPolicy::Resubmit => self.repay(past, RetryVerdict::Hold),
+                // Past the limit, the job stays in doubt.
+                InDoubtPolicy::Auto | InDoubtPolicy::Resubmit if self.may_repeat(past) => self.repeat(past),
+                InDoubtPolicy::Auto | InDoubtPolicy::Resubmit => RetryVerdict::Hold,
                 InDoubtPolicy::Hold => RetryVerdict::Hold,
                 InDoubtPolicy::Fail => RetryVerdict::Fail,
             },
@@ -133,6 +136,21 @@ impl RetryPolicy {
     /// Returns whether a job with the state `past` may be submitted once more, although that may be paid for again.
     pub fn may_repay(&self, past: &JobState) -> bool {
         past.n_repaid() < self.resubmits_max
+    }
+
+    /// Returns whether a job in doubt with the state `past` is submitted once more.
+    pub fn may_repeat(&self, past: &JobState) -> bool {
+        match (self.in_doubt, self.repeats) {
+            (InDoubtPolicy::Hold | InDoubtPolicy::Fail, _) => false,
+            (InDoubtPolicy::Auto, RepeatCost::Again) => past.n_repaid() == 0 && self.may_repay(past),
+            (InDoubtPolicy::Auto, RepeatCost::Nothing | RepeatCost::Once) => past.n_setbacks < self.retries_max,
+            // Each further submission may be paid for.
+            (InDoubtPolicy::Resubmit, _) => self.may_repay(past),
+        }
+    }
+
+    fn repeat(&mut self, past: &JobState) -> RetryVerdict {
+        RetryVerdict::Again { after: self.backoff.after(past.n_repaid() + 1) }
     }
 
     fn repay(&mut self, past: &JobState, otherwise: RetryVerdict) -> RetryVerdict {
@@ -202,6 +220,20 @@ mod tests {
             let limits = Limits { in_doubt, ..Limits::default() };
             assert_eq!(verdicts(&limits, Submit, &JobState::default()).chars().nth(3), Some(letter));
         }
+    }
+
+    /// Goal: without a word of the user, a doubt costs at most one more payment, and none where nothing is paid twice.
+    #[test]
+    fn a_doubt_is_repeated_once_where_that_costs_and_often_where_it_does_not() {
+        let in_doubt = |n_in_doubt| JobState { n_in_doubt, n_setbacks: n_in_doubt, ..JobState::default() };
+        let letters = |repeats, resubmits_max| -> String {
+            let limits = Limits { repeats, resubmits_max, retries_max: 4, ..Limits::default() };
+            (0..6).map(|n| verdicts(&limits, Submit, &in_doubt(n)).chars().nth(3).unwrap()).collect()
+        };
+        assert_eq!(letters(RepeatCost::Again, 2), "ahhhhh");
+        assert_eq!(letters(RepeatCost::Again, 0), "hhhhhh");
+        assert_eq!(letters(RepeatCost::Once, 2), "aaaahh");
+        assert_eq!(letters(RepeatCost::Nothing, 0), "aaaahh");
     }
 
     #[test]

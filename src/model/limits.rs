@@ -46,6 +46,8 @@ pub struct Limits {
     pub outage_max: Duration,
     /// Says whether anything is submitted at all. If not, only paid images are fetched, and the rest is left pending.
     pub is_submitting: bool,
+    /// Cost of a submission that repeats one in doubt.
+    pub repeats: RepeatCost,
     /// Time after a submission from which the provider can tell whether it was accepted; `None` if it never can.
     pub settles_after: Option<Duration>,
     /// Says whether the token belongs to the account of the tasks on record. If not, a task that the API does not know may exist for the
@@ -81,10 +83,11 @@ impl Default for Limits {
             resubmits_max: 2,
             task_timeout: Duration::from_secs(30 * 60),
             wait_max: Duration::from_secs(15 * 60),
-            in_doubt: InDoubtPolicy::Resubmit,
+            in_doubt: InDoubtPolicy::Auto,
             on_quota: QuotaPolicy::Stop,
             outage_max: Duration::from_secs(3600),
             is_submitting: true,
+            repeats: RepeatCost::Again,
             settles_after: None,
             is_same_account: true,
             failures_max: None,
@@ -177,12 +180,25 @@ impl fmt::Display for FailureLimit {
 /// Policy for a submission that may have been accepted and whose answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InDoubtPolicy {
+    /// Submits the job again: once, if that may be paid for twice, and then leaves it to the user; otherwise like any other setback.
+    Auto,
     /// Submits the job again and counts it: the job may be paid for twice.
     Resubmit,
     /// Leaves the job to the user.
     Hold,
     /// Fails the job.
     Fail,
+}
+
+/// Cost of a submission that repeats one in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RepeatCost {
+    /// No submission costs anything.
+    Nothing,
+    /// The provider recognises the repetition by its id, and takes the two as one.
+    Once,
+    /// Both submissions may be paid for.
+    Again,
 }
 
 /// Policy for a used-up quota.

@@ -21,6 +21,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+use crate::model::limits::RepeatCost;
 #[cfg(doc)]
 use crate::model::outcome::FaultKind;
 use crate::model::outcome::{Acceptance, Fault, Found, Status, TaskId, Url};
@@ -80,10 +81,9 @@ pub trait Provider: Send + Sync + 'static {
         part: Option<&'a PartialDownload>,
     ) -> BoxFuture<'a, Result<Download<'static>, Fault>>;
 
-    /// Returns how long after a submission [`find`](Self::find) surely knows whether it was accepted; `None` if submissions cannot be
-    /// found.
-    fn settles_after(&self) -> Option<Duration> {
-        None
+    /// Returns how the provider exchanges images for requests, and how a doubt ends.
+    fn traits(&self) -> ProviderTraits {
+        ProviderTraits::default()
     }
 
     /// Finds submissions whose answer was lost; returns one result per submission, in their order. Costs nothing.
@@ -100,6 +100,24 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Frees what the provider keeps on this disk for these tasks: their images are saved, and recorded as saved.
     fn release(&self, _tasks: &[TaskId]) {}
+}
+
+/// How a provider exchanges images for requests, and how a doubt about a submission ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderTraits {
+    /// True if the answer to a submission carries the images, after the time that they take.
+    pub answers_with_images: bool,
+    /// Time after a submission from which [`find`](Provider::find) surely knows whether it was accepted; `None` if submissions cannot be
+    /// found.
+    pub settles_after: Option<Duration>,
+    /// Cost of a submission that repeats one in doubt, with the same id.
+    pub repeats: RepeatCost,
+}
+
+impl Default for ProviderTraits {
+    fn default() -> Self {
+        Self { answers_with_images: false, settles_after: None, repeats: RepeatCost::Again }
+    }
 }
 
 /// Submission whose answer was lost.

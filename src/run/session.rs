@@ -25,6 +25,7 @@ use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::Progress;
 use crate::model::time::{Moment, Timestamp};
 use crate::provider::config::ProviderConfig;
+use crate::provider::{Provider, ProviderTraits};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::credentials::Credentials;
@@ -39,6 +40,9 @@ use crate::store::{JobScope, JobSet, RunWriter};
 
 /// Folder below OUT for images that come inside answers, until they are saved.
 const SPOOL: &str = "spool";
+
+/// Maximum number of submissions under way whose answers carry images.
+const SUBMITS_MAX: usize = 1024;
 
 /// Failed jobs listed in a summary, at most.
 const FAILURES_MAX: usize = 10;
@@ -82,6 +86,14 @@ pub(super) struct Work {
 }
 
 type SessionEnd = Result<Option<StopReason>, RunError>;
+
+/// Returns the limits with what this provider is known for.
+fn limits_of(provider: &dyn Provider, limits: Limits) -> Limits {
+    let ProviderTraits { answers_with_images, settles_after, repeats } = provider.traits();
+    // A submission is then under way for as long as its image takes.
+    let submits_max = if answers_with_images { SUBMITS_MAX.max(limits.submits_max) } else { limits.submits_max };
+    Limits { settles_after, repeats, submits_max, ..limits }
+}
 
 impl SessionClock {
     /// Begins now.
@@ -227,8 +239,7 @@ impl Session {
         let context =
             DriverContext { run: run.account_salt()?.into(), provider: client, store: store.clone(), pictures, naming };
         let paid = work.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
-        let settles_after = context.provider.settles_after();
-        let mut engine = Engine::new(Limits { poll_batch_max, settles_after, ..work.limits });
+        let mut engine = Engine::new(limits_of(&*context.provider, Limits { poll_batch_max, ..work.limits }));
         engine.remember(clock.now(), &run.history()?);
         engine.remember_cost(paid);
         engine.count_duration_from(began);

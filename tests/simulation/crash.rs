@@ -6,7 +6,6 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
@@ -21,7 +20,7 @@ use promptbatch::model::outcome::{Acceptance, Artifact, Fault, Found, Status, Ta
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::model::submission_id::SubmissionId;
-use promptbatch::provider::{Download, LostSubmission, Provider};
+use promptbatch::provider::{Download, LostSubmission, Provider, ProviderTraits};
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
@@ -132,8 +131,8 @@ impl<P: Provider> Provider for Stepped<P> {
         self.1.request(self.0.download(url, part)).boxed()
     }
 
-    fn settles_after(&self) -> Option<Duration> {
-        self.0.settles_after()
+    fn traits(&self) -> ProviderTraits {
+        self.0.traits()
     }
 
     fn find<'a>(&'a self, lost: &'a [LostSubmission]) -> BoxFuture<'a, Vec<Result<Found, Fault>>> {

@@ -43,6 +43,7 @@ fn limits(seed: u64) -> Limits {
         retries_max: 50,
         resubmits_max: 20,
         task_timeout: Duration::from_secs(120),
+        in_doubt: InDoubtPolicy::Resubmit,
         seed,
         ..Limits::default()
     }

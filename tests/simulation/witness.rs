@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -14,7 +13,7 @@ use promptbatch::model::outcome::{Acceptance, Fault, Found, Outcome, Status, Tas
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::model::submission_id::SubmissionId;
-use promptbatch::provider::{Download, LostSubmission, Provider};
+use promptbatch::provider::{Download, LostSubmission, Provider, ProviderTraits};
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
@@ -49,7 +48,8 @@ impl Witness {
     pub fn new(ledger: &MemoryLedger, complaints: Complaints) -> Self {
         let known = ledger.known();
         let contents = known.iter().map(|known| (known.job.id, content(&known.job.request))).collect();
-        let saved = known.iter().filter(|known| known.state.status() == "succeeded").map(|known| known.job.id).collect();
+        let saved =
+            known.iter().filter(|known| known.state.status() == "succeeded").map(|known| known.job.id).collect();
         let owners = known.into_iter().filter_map(|known| Some((known.state.task?, known.job.id)));
         let owners: BTreeMap<TaskId, JobId> = owners.collect();
         let tasks = owners.keys().cloned().collect();
@@ -132,8 +132,8 @@ impl<P: Provider> Provider for Witnessed<P> {
         self.0.download(url, part)
     }
 
-    fn settles_after(&self) -> Option<Duration> {
-        self.0.settles_after()
+    fn traits(&self) -> ProviderTraits {
+        self.0.traits()
     }
 
     fn find<'a>(&'a self, lost: &'a [LostSubmission]) -> BoxFuture<'a, Vec<Result<Found, Fault>>> {

@@ -22,7 +22,7 @@ use promptbatch::model::outcome::TaskId;
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::Provider;
+use promptbatch::provider::{Provider, ProviderTraits};
 use promptbatch::report::Reporters;
 use promptbatch::run::stopper;
 use promptbatch::simulator::config::SimulatorConfig;
@@ -135,7 +135,8 @@ impl World {
         let lasting = Arc::clone(&self.lasting);
         let direct = Direct::new(self.server.clone(), clock, START, self.outage).listing(Arc::clone(&lasting.listed));
         let provider = Exchanging { direct, exchange: self.exchange, lasting, crash: crash.clone() };
-        let limits = Limits { settles_after: provider.settles_after(), ..limits };
+        let ProviderTraits { settles_after, repeats, .. } = provider.traits();
+        let limits = Limits { settles_after, repeats, ..limits };
         let context = DriverContext {
             run: "simulation".into(),
             provider: Arc::new(Stepped(Witnessed(provider, witness.clone()), crash.clone())),

@@ -330,7 +330,10 @@ fn would(plan: &Plan) -> Vec<String> {
         lines.push(format!("would fetch: {}, accepted already", jobs(n_running)));
     }
     if n_in_doubt > 0 {
-        lines.push(format!("in doubt: {}, handled as --in-doubt says (by default: submitted again)", jobs(n_in_doubt)));
+        lines.push(format!(
+            "in doubt: {}, handled as --in-doubt says (by default: submitted again once)",
+            jobs(n_in_doubt)
+        ));
     }
     if lines.is_empty() {
         lines.push("nothing to do: `run` would send nothing".to_owned());

@@ -121,7 +121,7 @@ pub(super) struct PaceArgs {
     pub task_timeout: Duration,
 
     /// What to do with a submission whose response was lost, and which may have been accepted
-    #[arg(long, default_value = "resubmit", env = "PROMPTBATCH_IN_DOUBT")]
+    #[arg(long, default_value = "auto", env = "PROMPTBATCH_IN_DOUBT")]
     pub in_doubt: InDoubtArg,
 
     /// What to do when the daily quota is used up
@@ -302,7 +302,9 @@ enum Progress {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum InDoubtArg {
-    /// Submit it again, and count it
+    /// Ask the provider, if it can tell; otherwise submit it again once if that may be paid for twice, and then leave it for you to decide
+    Auto,
+    /// Submit it again, up to --resubmits times, and count it
     Resubmit,
     /// Leave it for you to decide
     Hold,
@@ -313,6 +315,7 @@ pub(crate) enum InDoubtArg {
 impl From<InDoubtArg> for InDoubtPolicy {
     fn from(arg: InDoubtArg) -> Self {
         match arg {
+            InDoubtArg::Auto => Self::Auto,
             InDoubtArg::Resubmit => Self::Resubmit,
             InDoubtArg::Hold => Self::Hold,
             InDoubtArg::Fail => Self::Fail,

@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::engine::turn::{Action, Input, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId, ManifestRow};
-use crate::model::limits::{Concurrency, Limits};
+use crate::model::limits::{Concurrency, InDoubtPolicy, Limits};
 use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Found, ImageFormat, Outcome, Status, TaskId, Url};
 use crate::model::phase::{JobRecord, JobState};
 use crate::model::provenance::Provenance;
@@ -89,7 +89,8 @@ fn past(n: u64, age: Duration, kinds: &[EventKind]) -> JobRecord {
 }
 
 fn fixed(n: u32) -> Limits {
-    Limits { concurrency: Concurrency::Fixed(NonZeroU32::new(n).unwrap()), seed: 1, ..Limits::default() }
+    let concurrency = Concurrency::Fixed(NonZeroU32::new(n).unwrap());
+    Limits { concurrency, seed: 1, in_doubt: InDoubtPolicy::Resubmit, ..Limits::default() }
 }
 
 const START: Moment = Moment::new(0, Timestamp::from_millis(1_750_000_000_000));
