@@ -103,7 +103,9 @@ pub fn import(
         return Ok(None);
     }
     let before = run.manifest_path()?;
+    let part = manifest.partition().map(|(partition, whole)| (partition, hex(whole)));
     let facts = ManifestFacts {
+        part: part.as_ref().map(|(partition, whole)| (*partition, &**whole)),
         fingerprint: &fingerprint,
         columns: manifest.columns(),
         path: &recorded_path(manifest.path()),

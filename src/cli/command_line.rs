@@ -7,6 +7,7 @@ use crate::cli::commands::gallery::{self, GalleryArgs};
 use crate::cli::commands::init::{self, InitArgs};
 use crate::cli::commands::log::{self, LogArgs};
 use crate::cli::commands::manuals::{self, CompletionsArgs, ManArgs};
+use crate::cli::commands::merge::{self, MergeArgs};
 use crate::cli::commands::plan::{self, PlanArgs};
 use crate::cli::commands::results::{self, ResultsArgs};
 use crate::cli::commands::retry::{self, RetryArgs};
@@ -58,6 +59,9 @@ pub(super) enum CliCommand {
     /// Retry the failed jobs of a run, and nothing else
     #[command(after_help = retry::HELP)]
     Retry(Box<RetryArgs>),
+    /// Make one run of the parts that several machines have worked on
+    #[command(after_help = merge::HELP)]
+    Merge(MergeArgs),
     /// Check every image against its recorded size and sha256
     #[command(after_help = verify::HELP)]
     Verify(Box<VerifyArgs>),

@@ -87,6 +87,7 @@ impl Exit {
             | RunError::Connect(ConnectError::Client(_) | ConnectError::UntrustedBaseUrl { .. })
             | RunError::Template(_)
             | RunError::OtherNames { .. }
+            | RunError::OtherPart { .. }
             | RunError::Replacement(_)
             | RunError::Choice(_)
             | RunError::Output(_)

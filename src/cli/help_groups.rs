@@ -20,6 +20,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "carry",
             "conditions",
             "sample",
+            "partition",
             "unique",
             "verbatim",
             "syntax",

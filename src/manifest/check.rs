@@ -27,6 +27,7 @@ use crate::manifest::syntax::Syntax;
 use crate::manifest::template::plain;
 use crate::manifest::template::wildcards::WildcardCache;
 use crate::model::job::{JobSpec, ManifestRow};
+use crate::model::partition::Partition;
 use crate::model::picture::is_local;
 use crate::model::request::Request;
 use crate::model::request_limits::{RequestDoubt, RequestLimits};
@@ -53,6 +54,9 @@ pub(super) struct EntryValidator {
     columns: Vec<String>,
     columns_seen: HashSet<String>,
     census: ManifestSummary,
+    partition: Option<Partition>,
+    /// Jobs so far, with those that are left out.
+    n_jobs: u64,
     n_entries: u64,
     /// Entries that are left out.
     skipped: PlaceList,
@@ -73,7 +77,7 @@ impl EntryValidator {
         limits: &'static RequestLimits,
         shared: SharedDefaults,
         across: CrossChecks,
-        jobs_max: u64,
+        (jobs_max, partition): (u64, Option<Partition>),
         lints: EntryLints,
     ) -> Self {
         Self {
@@ -91,6 +95,8 @@ impl EntryValidator {
             columns: Vec::new(),
             columns_seen: HashSet::new(),
             census: ManifestSummary::default(),
+            partition,
+            n_jobs: 0,
             n_entries: 0,
             skipped: PlaceList::default(),
         }
@@ -270,12 +276,18 @@ impl EntryValidator {
                     let entry = draft.row.number.unwrap_or_default();
                     self.across.repeats.see(&mut draft, entry, jobs.place());
                     if draft.row.is_skipped {
+                        self.n_jobs += 1;
                         return Some(draft);
                     }
-                    self.count(&draft.request, jobs.place(), &mut findings.warnings);
+                    self.n_jobs += 1;
+                    let is_in_part = self.partition.is_none_or(|part| part.has(self.n_jobs, &draft.request.content()));
+                    if is_in_part {
+                        self.count(&draft.request, jobs.place(), &mut findings.warnings);
+                    }
                     if let (Some(place), Some(id)) = (jobs.place_of_ids(), &draft.label) {
                         self.check_id(id, &draft.request.prompt, place, &mut findings.mistakes);
                     }
+                    draft.row.is_skipped = !is_in_part;
                     return Some(draft);
                 }
                 Err(_) if jobs.is_skipped() => {}
@@ -295,7 +307,7 @@ impl EntryValidator {
 
     /// Adds a job to the summary, which keeps the first and the last jobs. Its pictures have this size in bytes.
     pub(super) fn keep(&mut self, draft: JobSpec, n_picture_bytes: u64) {
-        self.census.n_picture_bytes += n_picture_bytes;
+        self.census.n_picture_bytes += if draft.row.is_skipped { 0 } else { n_picture_bytes };
         self.census.add(draft);
     }
 

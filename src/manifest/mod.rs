@@ -65,6 +65,7 @@ use crate::manifest::settings::Settings;
 use crate::manifest::source::Source;
 use crate::manifest::summary::ManifestSummary;
 use crate::model::job::JobSpec;
+use crate::model::partition::Partition;
 use crate::model::picture::SourcePicture;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, NoProgress, Operation, Progress};
@@ -271,6 +272,12 @@ impl Manifest {
     /// Returns the number of warnings, those beyond the thousandth included.
     pub const fn n_warnings(&self) -> u64 {
         self.warnings.n()
+    }
+
+    /// Returns the part that was read, and the [fingerprint] of the whole manifest; `None` for the whole.
+    pub fn partition(&self) -> Option<(Partition, [u8; 32])> {
+        let whole = Source { partition: None, ..self.source.clone() };
+        Some((self.source.partition?, whole.fingerprint(self.digest, self.lists)))
     }
 
     /// Returns the [fingerprint] of the checked manifest.

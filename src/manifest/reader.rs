@@ -91,7 +91,8 @@ impl ManifestReader {
         shared.lay_under(given_model(source), &mut findings.mistakes);
         shared.see(&mut entry_lints, findings);
         let limits = source.limits.unwrap_or(&RequestLimits::NONE);
-        let checker = EntryValidator::new(limits, shared, across, source.jobs_max.unwrap_or(JOBS_MAX), entry_lints);
+        let of_source = (source.jobs_max.unwrap_or(JOBS_MAX), source.partition);
+        let checker = EntryValidator::new(limits, shared, across, of_source, entry_lints);
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
 

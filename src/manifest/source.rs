@@ -6,6 +6,7 @@ use crate::manifest::formats::format::Format;
 use crate::manifest::formats::of_path;
 use crate::manifest::input::encoding::Encoding;
 use crate::manifest::syntax::Syntax;
+use crate::model::partition::Partition;
 use crate::model::request_limits::RequestLimits;
 
 /// Manifest file and the options that change its meaning.
@@ -35,6 +36,8 @@ pub struct Source {
     pub syntax: Option<Syntax>,
     /// Leaves out the entries whose jobs have the same requests as those of an earlier entry.
     pub is_unique: bool,
+    /// Part of the manifest to read: the jobs of other parts only take their indexes. `None` means the whole.
+    pub partition: Option<Partition>,
     /// Pairs of field and value. They override the manifest's defaults, but not an entry's own fields. The last pair of a field wins.
     pub overrides: Vec<(String, String)>,
     /// Model of the entries for which nothing else names a model. `None` means no default.
@@ -61,7 +64,7 @@ impl Source {
         // Leaves out the limits, the allowed folders and the choice, because they do not change what the jobs are.
         let Self { path: _, format: _, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
         let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, mapped_columns, carried_columns, .. } = self;
-        let Self { is_verbatim, syntax, is_unique, sheet, .. } = self;
+        let Self { is_verbatim, syntax, is_unique, sheet, partition, .. } = self;
         let format = self.format().map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -106,6 +109,10 @@ impl Source {
         if let Some(sheet) = sheet {
             add(Some("sheet"));
             add(Some(sheet));
+        }
+        if let Some(partition) = partition {
+            add(Some("partition"));
+            add(Some(&partition.to_string()));
         }
         hasher.update(digest.as_bytes());
         if let Some(lists) = lists {

@@ -16,6 +16,7 @@ pub mod one_line;
 pub mod outcome;
 pub mod output_options;
 pub mod partial_download;
+pub mod partition;
 pub mod percentage;
 pub mod phase;
 pub mod picture;

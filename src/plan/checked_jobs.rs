@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::manifest::Manifest;
 use crate::manifest::error::ManifestError;
 use crate::model::job::JobSpec;
+use crate::model::partition::Partition;
 use crate::model::picture::SourcePicture;
 use crate::model::price::Price;
 
@@ -19,6 +20,11 @@ pub trait CheckedJobs {
 
     /// Returns the path of the manifest; `None` for jobs that a program made.
     fn path(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Returns the part of a manifest that these jobs are, and the fingerprint of the whole; `None` for a whole.
+    fn partition(&self) -> Option<(Partition, [u8; 32])> {
         None
     }
 
@@ -50,6 +56,10 @@ impl CheckedJobs for Manifest {
 
     fn path(&self) -> Option<&Path> {
         Some(self.path())
+    }
+
+    fn partition(&self) -> Option<(Partition, [u8; 32])> {
+        self.partition()
     }
 
     fn n_jobs(&self) -> u64 {

@@ -51,6 +51,18 @@ pub enum RunError {
     /// Manifest that replaces most jobs of the run in the folder.
     #[error(transparent)]
     Replacement(Replacement),
+    /// Folder with another part of a manifest than was asked for.
+    #[error("could not run {wanted} in {}: the folder has {was}; {remedy}", out.display())]
+    OtherPart {
+        /// Output folder.
+        out: PathBuf,
+        /// Part in the folder, in words.
+        was: String,
+        /// Part that was asked for, in words.
+        wanted: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// Choice of jobs that no job meets.
     #[error(transparent)]
     Choice(#[from] ChoiceError),

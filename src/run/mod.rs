@@ -6,10 +6,12 @@ pub mod credentials;
 pub mod error;
 pub mod export;
 pub mod gallery;
+pub mod merge;
 pub(crate) mod money;
 pub mod options;
 pub mod other_sizes;
 pub mod outputs;
+mod part;
 pub(crate) mod presence;
 pub(crate) mod projection;
 pub mod reports;
@@ -53,6 +55,7 @@ pub async fn run(
     let time = SessionClock::start();
     let mut check = || source.open(progress);
     let fingerprint = source.fingerprint();
+    part::check_first(&out, source.partition())?;
     let is_known =
         |run: &dyn RunReader| Ok::<_, LedgerError>(fingerprint.is_some() && run.manifest_fingerprint()? == fingerprint);
     match stores::read_snapshot(&out, |run| run.manifest_fingerprint()) {
@@ -74,6 +77,7 @@ pub async fn run(
         }
     }
     let mut session = Session::create(out.clone(), provider, consent, time)?;
+    part::check(&out, source.partition(), &*session.run)?;
     let opened = match first {
         // Checks again: another run may have begun and ended in between.
         None if !is_known(&*session.run)? => Some(check()?),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::manifest::source::Source;
 use crate::manifest::{self, Manifest};
+use crate::model::partition::Partition;
 use crate::model::progress::Progress;
 use crate::plan;
 use crate::plan::checked_jobs::CheckedJobs;
@@ -47,6 +48,14 @@ impl JobSource {
     pub(super) fn fingerprint(&self) -> Option<String> {
         match self {
             Self::Manifest(source) => plan::fingerprint_of(source),
+            Self::Jobs(_) => None,
+        }
+    }
+
+    /// Returns the part of the manifest that is to be run; `None` for the whole.
+    pub(super) const fn partition(&self) -> Option<Partition> {
+        match self {
+            Self::Manifest(source) => source.partition,
             Self::Jobs(_) => None,
         }
     }

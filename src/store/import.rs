@@ -2,6 +2,7 @@
 
 use crate::model::counts::StatusCounts;
 use crate::model::job::{JobId, JobSpec};
+use crate::model::partition::Partition;
 use crate::model::price::Price;
 use crate::store::error::LedgerError;
 use crate::store::format::phase;
@@ -19,18 +20,21 @@ pub struct ManifestFacts<'a> {
     pub path: &'a str,
     /// Price that the manifest names; `None` for none.
     pub price: Option<&'a Price>,
+    /// Part of a manifest that these jobs are, and the fingerprint of the whole; `None` for a whole.
+    pub part: Option<(Partition, &'a str)>,
     /// Seed of the order in which pending jobs are handed out; `None` for manifest order.
     pub shuffle: Option<u64>,
 }
 
 impl ManifestFacts<'_> {
     /// Returns the settings that record these facts.
-    pub(super) fn settings(&self) -> [(Setting, String); 6] {
+    pub(super) fn settings(&self) -> [(Setting, String); 7] {
         [
             (Setting::Columns, serde_json::json!(self.columns).to_string()),
             (Setting::ManifestFingerprint, self.fingerprint.to_owned()),
             (Setting::Rows, "1".to_owned()),
             (Setting::ManifestPath, self.path.to_owned()),
+            (Setting::Part, self.part.map(|(partition, whole)| format!("{partition} {whole}")).unwrap_or_default()),
             (Setting::ManifestPrice, self.price.map(price_text).unwrap_or_default()),
             (Setting::ShuffleSeed, self.shuffle.map(|seed| seed.to_string()).unwrap_or_default()),
         ]

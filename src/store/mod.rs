@@ -210,6 +210,10 @@ pub trait RunWriter: RunReader + Send {
     /// reopened as a whole or not at all. Calling it again reopens nothing twice.
     fn reopen_selected(&mut self, at: Timestamp, selection: &RetrySelection) -> Result<(), LedgerError>;
 
+    /// Records events of another ledger, in their order, all or none. Only jobs that are in this ledger and have no events of their own
+    /// get them. Returns the number of such jobs.
+    fn adopt_events(&mut self, events: &[Event]) -> Result<u64, LedgerError>;
+
     /// Checks that everything that was written is where the next run will look for it.
     fn check_in_place(&self) -> Result<(), LedgerError>;
 

@@ -13,6 +13,8 @@ pub enum Setting {
     ManifestFingerprint,
     /// Set if the rows of its jobs are recorded. Ledgers of earlier releases have no such entry.
     Rows,
+    /// Part of a manifest that the jobs are, and the fingerprint of the whole; empty for a whole.
+    Part,
     /// Path of that manifest, absolute; `-` for standard input or a pipe.
     ManifestPath,
     /// Pictures on this disk that requests name, as JSON: the path, the hash and the size of each name.
@@ -42,6 +44,7 @@ impl Setting {
             Self::Columns => "columns",
             Self::ManifestFingerprint => "manifest",
             Self::Rows => "rows",
+            Self::Part => "part",
             Self::ManifestPath => "manifest_path",
             Self::Pictures => "pictures",
             Self::ManifestPrice => "price",

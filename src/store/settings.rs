@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::output_options::OutputOptions;
+use crate::model::partition::Partition;
 use crate::model::picture::SourcePicture;
 use crate::model::price::Price;
 use crate::model::provider_identity::ProviderIdentity;
@@ -35,6 +36,13 @@ pub trait ReadSettings: RunReader {
     /// Returns the fingerprint of the last imported manifest; `None` before the first import.
     fn manifest_fingerprint(&self) -> Result<Option<String>, LedgerError> {
         self.setting(Setting::ManifestFingerprint)
+    }
+
+    /// Returns the part of a manifest that the jobs are, and the fingerprint of the whole; `None` for a whole.
+    fn part(&self) -> Result<Option<(Partition, String)>, LedgerError> {
+        let Some(text) = self.setting(Setting::Part)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let part = text.split_once(' ').and_then(|(part, whole)| Some((part.parse().ok()?, whole.to_owned())));
+        part.map(Some).ok_or_else(|| damaged(self, "its entry about the part of a manifest is unreadable"))
     }
 
     /// Returns whether the ledger has the number of the row that made each job.

@@ -36,6 +36,7 @@ mod reports;
 mod rights;
 mod served;
 mod sessions;
+mod shards;
 mod sizes;
 mod storm;
 #[path = "../simulation/story.rs"]

@@ -5,6 +5,7 @@ pub(super) mod gallery;
 pub(super) mod init;
 pub(super) mod log;
 pub(super) mod manuals;
+pub(super) mod merge;
 pub(super) mod plan;
 pub(super) mod results;
 pub(super) mod retry;

@@ -1,7 +1,7 @@
 //! Command `plan`: shows what `run` would do with a manifest, as text or as JSON.
 
 use std::io;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -139,9 +139,11 @@ pub(crate) fn plan(args: &PlanArgs) -> Exit {
     if let Some(format) = args.list {
         return write_list(args, format.into());
     }
+    let in_flight = args.concurrency.and_then(|InFlight(in_flight)| NonZeroU32::new(in_flight?));
+    let part = args.manifest.partition;
     let told = PlanSettings {
-        rate: args.rate,
-        in_flight: args.concurrency.and_then(|InFlight(in_flight)| in_flight),
+        rate: args.rate.map(|rate| part.map_or(rate, |part| part.rate(rate))),
+        in_flight: in_flight.map(|n| part.map_or(n, |part| part.in_flight(n)).get()),
         price: args.price.as_ref(),
         cost_max: args.max_cost.as_ref(),
         jobs_max: args.limit.map(NonZeroU64::get),

@@ -20,7 +20,8 @@ use crate::cli::runtime::runtime;
 use crate::cli::signals;
 use crate::driver::stop::stopper;
 use crate::model::escape::escape;
-use crate::model::limits::Concurrency;
+use crate::model::limits::{Concurrency, Limits};
+use crate::model::partition::Partition;
 use crate::provider::config::ProviderConfig;
 use crate::provider::registry;
 use crate::provider::spec::{ProviderSpec, TokenSource};
@@ -198,12 +199,17 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         choice: choice(&args.manifest),
         out: out_dir(args.out.as_deref(), &args.manifest)?,
         provider,
-        limits: args.pace.limits(),
+        limits: share(args, args.pace.limits()),
         image_limits: args.images.limits(),
         style: args.style.overrides(),
         formula_guard: args.guard.is_wanted(),
         consent: Consent { is_manifest_replaced: args.replace_manifest, ..args.consent.consent() },
     })
+}
+
+/// Returns this part's share of the limits, which are those of all parts.
+fn share(args: &RunArgs, limits: Limits) -> Limits {
+    args.manifest.partition.map_or(limits.clone(), |partition| partition.share(limits))
 }
 
 /// Prints what is about to happen, and selects how progress is shown.
@@ -241,6 +247,19 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
     reporters(&args.show, &start.counts, start.price.clone(), part, above)
 }
 
+/// Describes the part, and its share of the limits of all parts.
+fn part_words(args: &RunArgs, partition: Partition) -> String {
+    let limits = partition.share(args.pace.limits());
+    let rate = limits.rate.map(|rate| format!("one submission every {}", humantime::format_duration(rate.interval())));
+    let in_flight = match limits.concurrency {
+        Concurrency::Auto => None,
+        Concurrency::Fixed(n) => Some(format!("{n} in flight")),
+    };
+    let share: Vec<_> = rate.into_iter().chain(in_flight).collect();
+    let share = if share.is_empty() { String::new() } else { format!(" with {}", share.join(" and ")) };
+    format!(" in part {} of {}{share}", partition.part, partition.count)
+}
+
 fn opening(args: &RunArgs, out: &Path, start: &RunStart<'_>) -> String {
     let counts = &start.counts;
     let n_done = counts.n_jobs() - counts.n_unfinished();
@@ -258,5 +277,6 @@ fn opening(args: &RunArgs, out: &Path, start: &RunStart<'_>) -> String {
     let past = past + &chosen;
     let near = start.chosen.as_ref().map_or_else(String::new, summary::near);
     let (jobs, out) = (summary::jobs(counts.n_jobs()), escape(&out.display().to_string()));
-    format!("{manifest}: {jobs}{past}{now} -> {out}{near}")
+    let part = args.manifest.partition.map_or_else(String::new, |partition| part_words(args, partition));
+    format!("{manifest}: {jobs}{part}{past}{now} -> {out}{near}")
 }

@@ -16,6 +16,7 @@ use crate::manifest::input::path::{is_nameless, stem};
 use crate::manifest::source::Source;
 use crate::manifest::syntax::Syntax;
 use crate::model::choice::{Condition, JobChoice};
+use crate::model::partition::{Partition, PartitionError};
 use crate::provider::spec::ProviderSpec;
 
 #[derive(Debug, Args)]
@@ -69,6 +70,12 @@ pub(crate) struct ManifestArgs {
     #[arg(long, value_name = "N", value_parser = sample_size, env = "PROMPTBATCH_SAMPLE")]
     pub sample: Option<NonZeroU64>,
 
+    /// Work only on one part of the manifest, in a folder of its own below OUT: `hash:2/8` is the second of eight parts, by a hash of each
+    /// prompt; `slice:2/8` takes every eighth job; `auto` asks the scheduler (Slurm, Kubernetes, CI). --rate, --poll-rate and -j are those
+    /// of all parts together. `promptbatch merge OUT` makes one run of all parts
+    #[arg(long, value_name = "PART", value_parser = partition, env = "PROMPTBATCH_PARTITION")]
+    pub partition: Option<Partition>,
+
     /// Make one job of the prompts that are repeated with the same parameters: all but the first are skipped
     #[arg(long, env = "PROMPTBATCH_UNIQUE", action = ArgAction::SetTrue)]
     pub unique: bool,
@@ -94,6 +101,11 @@ pub(crate) struct ManifestArgs {
     /// manifest order
     #[arg(long, value_name = "SEED", env = "PROMPTBATCH_SHUFFLE")]
     pub shuffle: Option<u64>,
+}
+
+/// Parses a partition; `auto` looks it up in the environment.
+fn partition(text: &str) -> Result<Partition, PartitionError> {
+    Partition::read(text, |name| env::var(name).ok())
 }
 
 /// Parses the name of a format. The names and their help come from the table of formats.
@@ -134,6 +146,7 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         choosing_columns: args.conditions.iter().map(|condition| condition.column.clone()).collect(),
         is_verbatim: args.verbatim,
         is_unique: args.unique,
+        partition: args.partition,
         syntax: args.syntax,
         overrides: args.set.clone(),
         default_model: Some(provider.default_model.to_owned()),
@@ -156,9 +169,14 @@ pub(crate) fn choice(args: &ManifestArgs) -> JobChoice {
     }
 }
 
-/// Returns the output folder: the given one, or one named after the manifest. A pipe has another name each time, so its
-/// folder must be given.
+/// Returns the output folder: the given one, or one named after the manifest; and below it, the folder of a part.
 pub(crate) fn out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
+    let whole = whole_out_dir(named, args)?;
+    Ok(args.partition.map_or(whole.clone(), |partition| whole.join(partition.folder())))
+}
+
+/// Returns the output folder of the whole manifest. A pipe has another name each time, so its folder must be given.
+fn whole_out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
     let path = &args.manifest;
     match named {
         Some(named) if path.is_dir() && named.canonicalize().ok() == path.canonicalize().ok() => {

@@ -1,6 +1,8 @@
 //! Promises of `RunWriter::import_rows` and `RunReader::diff_rows`.
 
 use super::*;
+use crate::model::job::JobId;
+use crate::store::selection::RetrySelection;
 use crate::store::settings::ReadSettings;
 
 /// Numbers of an import: new, kept and dropped jobs, the jobs before, and those of them that left.
@@ -107,4 +109,42 @@ pub(super) fn a_dropped_job_comes_back_with_its_images<P: TestPlace>() {
     assert_eq!((dropped[0].job.index, &dropped[0].state), (0, &before.state));
     import(&mut *run, &["cat", "dog"]);
     assert_eq!(all(&*run)[0], before);
+}
+
+/// Goal: the records of another ledger become this one's, and never twice. Method: a whole life in one ledger; another with the same rows.
+pub(super) fn events_of_another_ledger_are_adopted_once<P: TestPlace>() {
+    let place = P::new();
+    let (mut driven, jobs) = place.drive(&["a", "b", "c"]);
+    driven.live(&jobs[0], life());
+    driven.live(&jobs[1], [EventKind::SubmitStarted, failed(FaultKind::Moderated)]);
+    let mut first = driven.close();
+    first.reopen(NOW, &RetrySelection::Failed { codes: vec!["moderated".into()], force_resubmit: true }).unwrap();
+    let lives = |run: &dyn RunReader| {
+        let of = |record: &JobRecord| -> Vec<Event> {
+            let events = run.events(record.job.id).unwrap().into_iter();
+            events.map(|(at, kind)| Event { at, ..event(record, 0, kind) }).collect()
+        };
+        all(run).iter().flat_map(of).collect::<Vec<_>>()
+    };
+    let with_images = |mut event: Event| {
+        if let EventKind::Finished(Outcome::Succeeded(images)) = &mut event.kind {
+            *images = vec![artifact("a"), artifact("b")];
+        }
+        event
+    };
+    let told: Vec<_> = lives(&*first).into_iter().map(with_images).collect();
+    let stranger = Event { job: JobId::from_bytes([9; 10]), ..told[0].clone() };
+
+    let other = P::new();
+    let mut second = other.open();
+    import(&mut *second, &["a", "b", "c"]);
+    let whole = [&told[..], &[stranger]].concat();
+    assert_eq!(second.adopt_events(&whole).unwrap(), 2, "the job of another manifest is left out");
+    assert_eq!(all(&*second), all(&*first));
+    assert_eq!((second.counts().unwrap(), lives(&*second)), (first.counts().unwrap(), lives(&*first)));
+    assert_eq!(second.incidents().unwrap(), first.incidents().unwrap());
+    assert_eq!(second.adopt_events(&whole).unwrap(), 0, "nothing is recorded twice");
+    second.check_whole().unwrap();
+    let mut driven = Driven::start(second, JobScope::Unfinished);
+    assert_eq!(driven.hand_out(10), ["b", "c"], "and the run goes on from there");
 }

@@ -286,6 +286,7 @@ macro_rules! conformance {
                     a_manifest_that_breaks_off_is_no_difference
                     a_second_difference_starts_afresh
                     a_dropped_job_comes_back_with_its_images
+                    events_of_another_ledger_are_adopted_once
                 }
                 model {
                     the_difference_is_what_the_import_then_does

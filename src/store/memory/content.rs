@@ -74,6 +74,15 @@ impl Content {
         }
     }
 
+    /// Records events of another ledger for jobs without events.
+    pub(super) fn adopt(&mut self, events: &[Event]) -> u64 {
+        let has_events: BTreeSet<JobId> = self.events.iter().map(|event| event.job).collect();
+        let is_taken = |event: &&Event| !has_events.contains(&event.job) && self.places.contains_key(&event.job);
+        let taken: Vec<Event> = events.iter().filter(is_taken).cloned().collect();
+        self.record(&taken);
+        taken.iter().map(|event| event.job).collect::<BTreeSet<_>>().len() as u64
+    }
+
     /// Returns the owner of a task.
     pub(super) fn owner(&self, task: &TaskId) -> Option<TaskOwner> {
         let job = *self.owners.get(task)?;

@@ -3,6 +3,7 @@
 //! This file is the whole public face. [`SqliteStore`] is an open run, and [`STORE`] is the row in the table of the stores.
 //! Everything else is functions over an open database, one concern per file.
 
+mod adopt;
 mod checksum;
 mod cost;
 mod database;
@@ -39,6 +40,7 @@ use std::path::Path;
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::event::Event;
 use crate::model::event::EventKind;
 use crate::model::history::History;
 use crate::model::job::JobId;
@@ -253,6 +255,10 @@ impl RunWriter for SqliteStore {
 
     fn reopen_selected(&mut self, at: Timestamp, selection: &RetrySelection) -> Result<(), LedgerError> {
         reopen::reopen_selected(&mut self.database, at, selection)
+    }
+
+    fn adopt_events(&mut self, events: &[Event]) -> Result<u64, LedgerError> {
+        adopt::adopt(&mut self.database, events)
     }
 
     fn check_in_place(&self) -> Result<(), LedgerError> {

@@ -1,0 +1,426 @@
+//! Merge of the parts of a run: the run folders of all parts become one, as if one machine had done the work.
+//!
+//! The parts stay as they are. A merge that was interrupted is repeated from its beginning, and keeps what it did before.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::fsio::folder;
+use crate::images::{SavedImages, adapters};
+use crate::model::counts::StatusCounts;
+use crate::model::event::{Event, EventKind};
+use crate::model::job::{JobId, JobSpec, ManifestRow};
+use crate::model::outcome::{Artifact, Fault, Outcome};
+use crate::model::partition::{Partition, SHARDS};
+use crate::model::phase::{JobRecord, JobState, Phase};
+use crate::model::progress::{Meter, Operation, Progress};
+use crate::run::projection::{Projection, ProjectionError};
+use crate::store::error::LedgerError;
+use crate::store::import::ManifestFacts;
+use crate::store::setting::Setting;
+use crate::store::settings::ReadSettings;
+use crate::store::spec::OpenOptions;
+use crate::store::typed::Typed;
+use crate::store::{JobSet, RunReader, RunWriter, stores};
+
+/// Fingerprint of a manifest in a merged run that is not complete.
+const INCOMPLETE: &str = "merging";
+
+/// Jobs whose events are recorded at a time.
+const BATCH_JOBS: usize = 500;
+
+/// Settings that all parts share, and that the merged run keeps.
+const SHARED: [Setting; 7] = [
+    Setting::Provider,
+    Setting::ProviderName,
+    Setting::Pictures,
+    Setting::PriceUsed,
+    Setting::OutputStyle,
+    Setting::Account,
+    Setting::AccountSalt,
+];
+
+/// Reason why parts could not be merged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// Folder without any part.
+    #[error("could not find parts of a run in {}: give the folders that `run --partition` made, such as {}/1-of-8", .0.display(), .0.display())]
+    NoParts(PathBuf),
+    /// Run that is no part.
+    #[error("could not merge {}: it is a run of its own, and no part of one; parts are made by `run --partition`", .0.display())]
+    NoPart(PathBuf),
+    /// Parts that belong to different runs.
+    #[error("could not merge {} with {}: {what}", one.display(), other.display())]
+    Different {
+        /// Folder of one part.
+        one: PathBuf,
+        /// Folder of another part.
+        other: PathBuf,
+        /// Difference.
+        what: &'static str,
+    },
+    /// Parts that are missing.
+    #[error(
+        "could not merge: {} of {count} parts are missing: {}; run them with --partition, or as an array job with --array={}",
+        missing.len(), ranges(missing), ranges(missing)
+    )]
+    Missing {
+        /// Numbers of the missing parts.
+        missing: Vec<u32>,
+        /// Number of all parts.
+        count: u32,
+    },
+    /// Part whose run is under way.
+    #[error("could not merge {}: its run is under way (process {process}); wait until it has ended", shard.display())]
+    Running {
+        /// Folder of the part.
+        shard: PathBuf,
+        /// Process of the run.
+        process: String,
+    },
+    /// Output folder with a run of its own.
+    #[error("could not merge into {}: it has a run already; choose another folder with -o", .0.display())]
+    Taken(PathBuf),
+    /// Ledger that cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Image that could not be linked or copied.
+    #[error("could not put the image {image} into {}: {source}", out.display())]
+    Image {
+        /// Name of the image.
+        image: String,
+        /// Output folder.
+        out: PathBuf,
+        /// Error of the operating system.
+        source: io::Error,
+    },
+    /// Results that cannot be written.
+    #[error(transparent)]
+    Results(#[from] ProjectionError),
+}
+
+/// Result of a merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// Jobs of the merged run, by status.
+    pub counts: StatusCounts,
+    /// Number of parts.
+    pub n_parts: usize,
+    /// Jobs that more than one part submitted.
+    pub n_repeated: u64,
+    /// Jobs of the parts that are not in the manifest any more. They stay in the parts.
+    pub n_dropped: u64,
+    /// Path of the results.
+    pub results: PathBuf,
+}
+
+/// Part with its open ledger.
+struct Shard {
+    folder: PathBuf,
+    run: Box<dyn RunReader>,
+    partition: Partition,
+    whole: String,
+}
+
+/// Job of the merged run: its row, and the parts that have it.
+struct MergedJob {
+    id: JobId,
+    spec: JobSpec,
+    /// Numbers of the parts, with the job's state in each; the one whose result counts comes last.
+    states: Vec<(usize, JobState)>,
+}
+
+/// Merges these parts into the run folder `out`. A folder without a run stands for all runs in its folder `shards`.
+pub fn merge(shards: &[PathBuf], out: &Path, progress: &mut dyn Progress) -> Result<Merged, MergeError> {
+    let shards = open_shards(shards)?;
+    let mut jobs = BTreeMap::new();
+    let mut n_dropped = 0;
+    for (nth, shard) in shards.iter().enumerate() {
+        gather(nth, shard, &mut jobs)?;
+        let submitted = |JobRecord { state, .. }: JobRecord| {
+            n_dropped += u64::from(state.n_submits > 0);
+            Ok::<_, LedgerError>(())
+        };
+        shard.run.for_each_job(JobSet::Dropped, submitted)?;
+    }
+    let mut run = create(out, &shards[0])?;
+    import(&mut *run, &shards[0], &jobs)?;
+    let n_repeated = jobs.values().filter(|job| job.states.len() > 1).count() as u64;
+    let mut meter = Meter::begin(progress, Operation::Import, Some(jobs.len() as u64));
+    let images: Vec<_> = shards.iter().map(|shard| adapters::saved(&shard.folder)).collect();
+    let mut taken = HashMap::new();
+    let mut batch = Vec::new();
+    for (index, job) in &jobs {
+        meter.step();
+        let events = events_of(*index, job, &shards)?;
+        let Some((nth, _)) = job.states.last() else { continue };
+        let events = events.into_iter().map(|event| placed(event, &*images[*nth], out, &mut taken));
+        batch.extend(events.collect::<Result<Vec<_>, _>>()?);
+        if batch.len() >= BATCH_JOBS {
+            run.adopt_events(&std::mem::take(&mut batch))?;
+        }
+    }
+    drop(meter);
+    run.adopt_events(&batch)?;
+    // From here on, the folder is a run like any other.
+    run.set_setting(Setting::ManifestFingerprint, &shards[0].whole)?;
+    run.set_setting(Setting::Part, "")?;
+    let projection = Projection::new(out);
+    projection.refresh(&mut *run, progress)?;
+    let results = projection.path().to_owned();
+    Ok(Merged { counts: run.counts()?, n_parts: shards.len(), n_repeated, n_dropped, results })
+}
+
+fn open_shards(named: &[PathBuf]) -> Result<Vec<Shard>, MergeError> {
+    let mut folders = Vec::new();
+    for folder in named {
+        match stores::read_snapshot(folder, is_incomplete) {
+            Ok(true) | Err(LedgerError::Missing { .. }) => folders.extend(shards_below(folder)?),
+            Ok(false) | Err(_) => folders.push((folder.clone(), stores::open_for_reading(folder)?)),
+        }
+    }
+    let mut shards: Vec<Shard> = Vec::new();
+    for (folder, run) in folders {
+        let (partition, whole) = run.part()?.ok_or_else(|| MergeError::NoPart(folder.clone()))?;
+        if let Some(process) = stores::lock_owner(&folder) {
+            return Err(MergeError::Running { shard: folder, process });
+        }
+        shards.push(Shard { folder, run, partition, whole });
+    }
+    let first = shards.first().ok_or_else(|| MergeError::NoParts(named.first().cloned().unwrap_or_default()))?;
+    for other in &shards {
+        let what = if other.whole != first.whole {
+            "they are parts of different manifests, or were read with different options; run the parts again with the same ones"
+        } else if (other.partition.kind, other.partition.count) != (first.partition.kind, first.partition.count) {
+            "they divide the manifest in different ways"
+        } else if other.run.provider()? != first.run.provider()? {
+            "their tasks are at different providers"
+        } else {
+            continue;
+        };
+        return Err(MergeError::Different { one: first.folder.clone(), other: other.folder.clone(), what });
+    }
+    let there: BTreeSet<u32> = shards.iter().map(|shard| shard.partition.part.get()).collect();
+    let count = first.partition.count.get();
+    let missing: Vec<u32> = (1..=count).filter(|part| !there.contains(part)).collect();
+    if missing.is_empty() { Ok(shards) } else { Err(MergeError::Missing { missing, count }) }
+}
+
+/// Returns whether a run is a merge that was interrupted.
+fn is_incomplete(run: &dyn RunReader) -> Result<bool, LedgerError> {
+    Ok(run.part()?.is_some_and(|(_, whole)| whole.starts_with(INCOMPLETE)))
+}
+
+/// Opens all runs in the folder `shards` of a folder, in the order of their names.
+fn shards_below(folder: &Path) -> Result<Vec<(PathBuf, Box<dyn RunReader>)>, MergeError> {
+    let entries = fs::read_dir(folder.join(SHARDS)).or_else(|_| fs::read_dir(folder));
+    let entries = entries.map_err(|_| MergeError::NoParts(folder.to_owned()))?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    paths.sort();
+    let mut runs = Vec::new();
+    for path in paths {
+        match stores::open_for_reading(&path) {
+            Err(LedgerError::Missing { .. }) => (),
+            opened => runs.push((path, opened?)),
+        }
+    }
+    if runs.is_empty() { Err(MergeError::NoParts(folder.to_owned())) } else { Ok(runs) }
+}
+
+/// Adds the jobs of a part.
+fn gather(nth: usize, shard: &Shard, jobs: &mut BTreeMap<u64, MergedJob>) -> Result<(), MergeError> {
+    let mut is_other = false;
+    shard.run.for_each_job(JobSet::InManifest, |JobRecord { job, state }| {
+        let merged = jobs.entry(job.index).or_insert_with(|| MergedJob {
+            id: job.id,
+            spec: JobSpec {
+                label: job.label.clone(),
+                request: job.request.clone(),
+                extras: job.extras.clone(),
+                row: job.row,
+            },
+            states: Vec::new(),
+        });
+        is_other |= merged.id != job.id;
+        merged.states.push((nth, state));
+        merged.states.sort_by_key(|(_, state)| worth(state));
+        Ok::<_, LedgerError>(())
+    })?;
+    if is_other {
+        let (one, other) = (shard.folder.clone(), shard.folder.clone());
+        return Err(MergeError::Different { one, other, what: "their jobs differ at the same place of the manifest" });
+    }
+    Ok(())
+}
+
+/// Returns how much the state of a job is worth: a finished image most, and then a task that is paid for.
+const fn worth(state: &JobState) -> u8 {
+    match &state.phase {
+        Phase::Pending => 0,
+        Phase::Submitting => 1,
+        Phase::Finished(Outcome::Failed(_)) => 2,
+        Phase::Running(_) => 3,
+        Phase::Downloading(_) => 4,
+        Phase::Finished(Outcome::Succeeded(_)) => 5,
+    }
+}
+
+/// Opens the ledger of the merged run, which is new or left by an interrupted merge of the same parts.
+fn create(out: &Path, first: &Shard) -> Result<Box<dyn RunWriter>, MergeError> {
+    let is_own = |run: &dyn RunReader| {
+        let part = run.part()?;
+        Ok::<_, LedgerError>(part.is_some_and(|(_, whole)| whole == format!("{INCOMPLETE} {}", first.whole)))
+    };
+    match stores::read_snapshot(out, is_own) {
+        Ok(true) | Err(LedgerError::Missing { .. }) => (),
+        Ok(false) => return Err(MergeError::Taken(out.to_owned())),
+        Err(error) => return Err(error.into()),
+    }
+    let provider = first.run.provider()?;
+    let mut run = stores::open(out, OpenOptions { provider: Some(&provider), accepts_older: None })?;
+    run.set_setting(Setting::Part, &format!("{} {INCOMPLETE} {}", first.partition, first.whole))?;
+    for setting in SHARED {
+        if let Some(value) = first.run.setting(setting)? {
+            run.set_setting(setting, &value)?;
+        }
+    }
+    Ok(run)
+}
+
+/// Imports the rows of all parts, in the order of the manifest. A row that no part has, because it is skipped, keeps its place.
+fn import(run: &mut dyn RunWriter, first: &Shard, jobs: &BTreeMap<u64, MergedJob>) -> Result<(), MergeError> {
+    let columns = first.run.columns()?;
+    let path = first.run.manifest_path()?.unwrap_or_default();
+    let price = first.run.manifest_price()?;
+    let part = format!("{INCOMPLETE} {}", first.whole);
+    let facts = ManifestFacts {
+        fingerprint: INCOMPLETE,
+        columns: &columns,
+        path: &path,
+        price: price.as_ref(),
+        part: Some((first.partition, &part)),
+        shuffle: None,
+    };
+    let last = jobs.last_key_value().map_or(0, |(index, _)| *index);
+    let rows = (1..=last).map(|index| {
+        let gap = || JobSpec { row: ManifestRow { number: None, is_skipped: true }, ..JobSpec::default() };
+        Ok::<_, LedgerError>(jobs.get(&index).map_or_else(gap, |job| job.spec.clone()))
+    });
+    run.import(&facts, rows)?;
+    Ok(())
+}
+
+/// Returns the events of a job in all parts. The part whose result counts comes last, and the others end without a result.
+fn events_of(index: u64, job: &MergedJob, shards: &[Shard]) -> Result<Vec<Event>, MergeError> {
+    let mut events = Vec::new();
+    let n_states = job.states.len();
+    for (place, (nth, state)) in (1..).zip(&job.states) {
+        let run = &shards[*nth].run;
+        for (at, kind) in run.events(job.id)? {
+            let kind = match kind {
+                // Only the last part has the result.
+                EventKind::Finished(_) if place < n_states => continue,
+                // The record of an event leaves out the images, which are in the state.
+                EventKind::Finished(Outcome::Succeeded(_)) => {
+                    EventKind::Finished(outcome(state, run.artifacts(job.id)?))
+                }
+                kind => kind,
+            };
+            events.push(Event { job: job.id, index, at, kind });
+        }
+    }
+    Ok(events)
+}
+
+fn outcome(state: &JobState, artifacts: Vec<Artifact>) -> Outcome {
+    match &state.phase {
+        Phase::Finished(outcome @ Outcome::Succeeded(images)) if !images.is_empty() => outcome.clone(),
+        _ => Outcome::Succeeded(artifacts),
+    }
+}
+
+/// Puts the images of an event into the folder of the merged run.
+fn placed(
+    mut event: Event,
+    from: &dyn SavedImages,
+    out: &Path,
+    taken: &mut HashMap<String, JobId>,
+) -> Result<Event, MergeError> {
+    let job = event.job;
+    let images = match &mut event.kind {
+        EventKind::Finished(Outcome::Succeeded(images) | Outcome::Failed(Fault { kept: images, .. })) => images,
+        EventKind::SubmitStarted
+        | EventKind::Accepted(_)
+        | EventKind::Ready(_)
+        | EventKind::Setback(..)
+        | EventKind::Reopened(_) => return Ok(event),
+    };
+    for image in images {
+        let own = image.clone();
+        // Images of two parts may have one name, if the names do not hold the numbers of the jobs.
+        if *taken.entry(image.file_name.clone()).or_insert(job) != job {
+            image.file_name = apart(&image.file_name, job);
+        }
+        let failed = |source| MergeError::Image { image: own.file_name.clone(), out: out.to_owned(), source };
+        put(from, &own, &out.join(&image.file_name)).map_err(failed)?;
+    }
+    Ok(event)
+}
+
+/// Links an image to its new place, or copies it to another file system. A missing image stays missing, for `verify` to report.
+fn put(from: &dyn SavedImages, image: &Artifact, to: &Path) -> io::Result<()> {
+    if !from.is_there(image) {
+        return Ok(());
+    }
+    let parent = folder::of(to);
+    fs::create_dir_all(parent)?;
+    if from.link(image, to).is_err() {
+        let bytes = from.read(image).map_err(|damage| io::Error::other(damage.to_string()))?;
+        let mut file = crate::fsio::atomic_file::AtomicFile::create(to)?;
+        io::Write::write_all(&mut file, &bytes)?;
+        file.finish()?;
+    }
+    folder::sync(parent)
+}
+
+/// Returns a name that belongs to this job alone.
+fn apart(file_name: &str, job: JobId) -> String {
+    let at = file_name.rfind('.').filter(|dot| !file_name[*dot..].contains('/')).unwrap_or(file_name.len());
+    format!("{}-{}{}", &file_name[..at], job.short(), &file_name[at..])
+}
+
+/// Writes numbers as array jobs are written: `3,7-9`.
+fn ranges(numbers: &[u32]) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => ranges.push((*number, *number)),
+        }
+    }
+    let words =
+        ranges.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
+    words.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_parts_are_named_as_array_jobs_are() {
+        assert_eq!(ranges(&[3, 7, 8, 9]), "3,7-9");
+        assert_eq!(ranges(&[1]), "1");
+        assert_eq!(ranges(&[1, 2, 4, 6, 7]), "1-2,4,6-7");
+    }
+
+    #[test]
+    fn a_name_is_set_apart_before_its_ending() {
+        let id = JobId::from_bytes([0xab; 10]);
+        assert_eq!(apart("images/cat.png", id), "images/cat-abababab.png");
+        assert_eq!(apart("images.v2/cat", id), "images.v2/cat-abababab");
+    }
+}
