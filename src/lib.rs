@@ -30,7 +30,7 @@
 //! | to | use |
 //! |---|---|
 //! | run, resume, watch, stop | [`run::batch`], [`run::run`] |
-//! | retry, verify, make a gallery, export a dataset | [`run::retry`], [`run::verify`], [`run::gallery`], [`run::export`] |
+//! | retry, redo, verify, make a gallery, export a dataset | [`run::retry`], [`run::redo`], [`run::verify`], [`run::gallery`], [`run::export`] |
 //! | set rates, limits and policies | [`model::limits::Limits`] |
 //! | choose the provider, or the simulator | [`provider::registry`], [`provider::config::ProviderConfig`] |
 //! | bring a provider, a format, a report or a display of its own | [`provider::Provider`], [`manifest::formats::format::Format`], [`report::ci::ReportWriter`], [`report::Reporter`] |

@@ -9,6 +9,7 @@ use crate::cli::commands::log::{self, LogArgs};
 use crate::cli::commands::manuals::{self, CompletionsArgs, ManArgs};
 use crate::cli::commands::merge::{self, MergeArgs};
 use crate::cli::commands::plan::{self, PlanArgs};
+use crate::cli::commands::redo::{self, RedoArgs};
 use crate::cli::commands::results::{self, ResultsArgs};
 use crate::cli::commands::retry::{self, RetryArgs};
 use crate::cli::commands::run::{self, RunArgs};
@@ -62,6 +63,9 @@ pub(super) enum CliCommand {
     /// Make one run of the parts that several machines have worked on
     #[command(after_help = merge::HELP)]
     Merge(MergeArgs),
+    /// Make jobs again that succeeded, for another image; this is paid for again, and the old image is kept
+    #[command(after_help = redo::HELP)]
+    Redo(Box<RedoArgs>),
     /// Check every image against its recorded size and sha256
     #[command(after_help = verify::HELP)]
     Verify(Box<VerifyArgs>),

@@ -91,6 +91,7 @@ impl Exit {
             | RunError::Replacement(_)
             | RunError::Choice(_)
             | RunError::Output(_)
+            | RunError::Redo(_)
             | RunError::Cost(_) => Self::Usage,
             RunError::Ledger(error) => Self::of_ledger(error),
             RunError::Connect(ConnectError::Token(_)) => Self::Refused,

@@ -3,7 +3,7 @@
 use clap::{Arg, Command};
 
 /// Commands whose flags are grouped. The others have few flags.
-const GROUPED: [&str; 5] = ["run", "retry", "verify", "plan", "validate"];
+const GROUPED: [&str; 6] = ["run", "retry", "redo", "verify", "plan", "validate"];
 
 /// Headings in the help, with the ids of their flags. A flag that is not listed stays among the first ones.
 const GROUPS: [(&str, &[&str]); 7] = [

@@ -24,7 +24,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::command_line::{Cli, CliCommand};
 use crate::cli::commands::{
-    export, gallery, init, log, manuals, merge, plan, results, retry, run, simulate, status, validate, verify,
+    export, gallery, init, log, manuals, merge, plan, redo, results, retry, run, simulate, status, validate, verify,
 };
 use crate::cli::exit::Exit;
 use crate::cli::output::{print, print_message};
@@ -53,6 +53,7 @@ fn execute() -> Exit {
         CliCommand::Status(args) => status::status(&args),
         CliCommand::Retry(args) => retry::retry(&args),
         CliCommand::Merge(args) => merge::merge(&args),
+        CliCommand::Redo(args) => redo::redo(&args),
         CliCommand::Verify(args) => verify::verify(&args),
         CliCommand::Log(args) => log::log(&args),
         CliCommand::Gallery(args) => gallery::gallery(&args),

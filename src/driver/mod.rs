@@ -174,7 +174,11 @@ fn remove_partials(events: &[Event], context: &DriverContext) {
     for event in events {
         match event.kind {
             EventKind::SubmitStarted | EventKind::Finished(_) => context.store.remove_partial(event.job),
-            EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) | EventKind::Reopened(_) => (),
+            EventKind::Accepted(_)
+            | EventKind::Ready(_)
+            | EventKind::Setback(..)
+            | EventKind::Reopened(_)
+            | EventKind::Redone(_) => (),
         }
     }
 }

@@ -12,11 +12,13 @@ use futures::future::BoxFuture;
 use crate::images::error::{PARTIAL_GONE, StoreError};
 use crate::images::validate::inspect;
 use crate::images::validate::verdict::{CheckLimits, NotAnImage};
-use crate::images::verify::{Damage, compare, is_inside, quarantine_names};
+use crate::images::verify::{Damage, compare, is_inside, is_of_task, kept_names, quarantine_names};
 use crate::images::{ImageStore, IncomingImage, Saved, SavedImages};
+use crate::model::event::ReplacedImage;
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind, TaskId};
+use crate::model::output_options::Sidecar;
 use crate::model::partial_download::{PartialDownload, Validator};
 
 /// Images by their path. Clones share the images, so that the images survive a simulated crash of one holder.
@@ -153,6 +155,32 @@ impl SavedImages for MemoryStore {
         let name = quarantine_names(file_name).find(is_free).expect("there are more numbers than files");
         files.insert(name.clone(), bytes);
         Ok(Some(name))
+    }
+
+    fn keep(&self, artifact: &Artifact) -> Result<Option<String>, StoreError> {
+        let Ok(bytes) = self.read(artifact) else { return Ok(None) };
+        let mut files = lock(&self.files);
+        let is_free = |name: &String| files.get(name).is_none_or(|kept| *kept == bytes);
+        let name = kept_names(&artifact.file_name).find(is_free).expect("there are more numbers than files");
+        files.insert(name.clone(), bytes);
+        Ok(Some(name))
+    }
+
+    fn release(&self, image: &ReplacedImage, task: Option<&TaskId>) -> Result<(), StoreError> {
+        if self.verify(&image.artifact).is_err() || self.verify(&image.kept()).is_err() {
+            return Ok(());
+        }
+        let [sidecar, kept] = [&image.artifact.file_name, &image.kept_as].map(|name| {
+            let (stem, _) = name.rsplit_once('.').unwrap_or((name, ""));
+            format!("{stem}.{}", Sidecar::Json.extension())
+        });
+        let mut files = lock(&self.files);
+        if let Some(text) = files.remove(&sidecar) {
+            let name = if is_of_task(&text, task) { kept } else { sidecar };
+            files.insert(name, text);
+        }
+        files.remove(&image.artifact.file_name);
+        Ok(())
     }
 
     fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_> {

@@ -30,9 +30,10 @@ use futures::stream::BoxStream;
 
 use crate::images::error::StoreError;
 use crate::images::verify::Damage;
+use crate::model::event::ReplacedImage;
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
-use crate::model::outcome::{Artifact, Fault};
+use crate::model::outcome::{Artifact, Fault, TaskId};
 use crate::model::partial_download::{PartialDownload, Validator};
 
 /// Image on its way into a store: the whole image, or its missing rest.
@@ -109,8 +110,16 @@ pub trait SavedImages: Send + Sync {
     /// `None` if there is no such image. The name is durable then.
     fn quarantine(&self, file_name: &str) -> Result<Option<String>, StoreError>;
 
+    /// Keeps an image that another one will replace: gives it a second, durable name, in place of no other file, and returns that name. The
+    /// first name stays. Returns the same name again after a crash. `None` if there is no image as recorded.
+    fn keep(&self, artifact: &Artifact) -> Result<Option<String>, StoreError>;
+
+    /// Removes the first name of an image that is [kept](Self::keep), so that another image can have it; and moves its sidecar file for
+    /// machines, if it is that of `task`. Does nothing unless both names lead to the image as recorded.
+    fn release(&self, image: &ReplacedImage, task: Option<&TaskId>) -> Result<(), StoreError>;
+
     /// Lists the names of all files that are or could be images of the run, in the form of a record and in any order. Partial
-    /// downloads and images in quarantine are left out. The first error ends the list.
+    /// downloads, and images that are kept or in quarantine, are left out. The first error ends the list.
     fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_>;
 
     /// Gives an image a second name in the local file system, in place of any file there, without a copy of its bytes. Fails if

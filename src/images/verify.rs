@@ -4,12 +4,16 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::model::outcome::Artifact;
+use crate::model::outcome::{Artifact, TaskId};
 
 /// Folder of images that were put aside because they are damaged, in every store.
 pub(super) const QUARANTINE: &str = "damaged";
+
+/// Folder of images that were replaced by others because the user had their jobs made again, in every store.
+pub(super) const REPLACED: &str = "replaced";
 
 /// Reason why a file is not the recorded image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +90,19 @@ impl<W: io::Write> io::Write for HashingWriter<W> {
 pub(super) fn is_inside(file_name: &str) -> bool {
     let is_plain = |component| matches!(component, Component::Normal(_));
     !file_name.is_empty() && Path::new(file_name).components().all(is_plain)
+}
+
+/// Returns the names under which a replaced image may be kept, best first. They have its extension, so that it can be opened.
+pub(super) fn kept_names(file_name: &str) -> impl Iterator<Item = String> {
+    let (stem, extension) = file_name.rsplit_once('.').unwrap_or((file_name, ""));
+    let (stem, extension) = (format!("{REPLACED}/{stem}"), extension.to_owned());
+    (1_u64..).map(move |n| if n == 1 { format!("{stem}.{extension}") } else { format!("{stem}.{n}.{extension}") })
+}
+
+/// Returns whether a sidecar file for machines belongs to the image of this task.
+pub(super) fn is_of_task(sidecar: &[u8], task: Option<&TaskId>) -> bool {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(sidecar) else { return false };
+    task.is_some() && fields.get("task_id").and_then(Value::as_str) == task.map(|task| task.0.as_str())
 }
 
 /// Returns the names to which a damaged image may be moved, best first.

@@ -144,7 +144,7 @@ mod tests {
             (
                 ManifestError::UnknownFormat { path: path.clone() },
                 "could not detect the format of prompts.doc: its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, \
-                 .ndjson, .json, .xlsx, .xlsm, .txt, or in one of these followed by .gz; rename it, or add --format yaml|csv|tsv|jsonl|json|xlsx|txt|a1111|blocks",
+                 .ndjson, .json, .xlsx, .xlsm, .ods, .xls, .txt, or in one of these followed by .gz; rename it, or add --format yaml|csv|tsv|jsonl|json|xlsx|txt|a1111|blocks",
             ),
             (
                 ManifestError::Changed { path },

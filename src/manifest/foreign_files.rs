@@ -20,7 +20,9 @@ const fn binary(offset: usize, magic: &'static [u8], name: &'static str, remedy:
 }
 
 const AS_CSV: &str = "open it in a spreadsheet program and save it as \"CSV UTF-8\"";
-const AS_OTHER: &str = "open it in a spreadsheet program and save it as .xlsx or \"CSV UTF-8\"";
+const AS_XLS: &str =
+    if cfg!(feature = "xlsx") { "if it is a workbook, add --format xlsx, or name it .xls" } else { AS_CSV };
+const AS_ODS: &str = if cfg!(feature = "xlsx") { "add --format xlsx, or name it .ods" } else { AS_CSV };
 const AS_XLSX: &str = if cfg!(feature = "xlsx") { "add --format xlsx, or name it .xlsx" } else { AS_CSV };
 const AS_TEXT: &str = "save its text as plain text (.txt), with one prompt per line";
 const UNPACK: &str = "unpack it and name the file inside it";
@@ -29,7 +31,7 @@ const NOT_TEXT: &str = "name the file with the prompts; an image is no manifest"
 
 /// Types with bytes that no text has. Those that begin with the same bytes are listed from the longest to the shortest.
 const BINARY: [BinaryType; 24] = [
-    binary(0, b"\xd0\xcf\x11\xe0", "an old Office file (.xls or .doc)", AS_OTHER),
+    binary(0, b"\xd0\xcf\x11\xe0", "an old Office file (.xls or .doc)", AS_XLS),
     binary(
         0,
         b"SQLite format 3\0",
@@ -65,7 +67,7 @@ const ZIPPED: [(&[u8], &str, &str); 6] = [
     (b"xl/", "an Excel workbook (.xlsx)", AS_XLSX),
     (b"word/", "a Word document (.docx)", AS_TEXT),
     (b"ppt/", "a PowerPoint file (.pptx)", AS_TEXT),
-    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)", AS_OTHER),
+    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)", AS_ODS),
     (b"opendocument.text", "an OpenDocument text (.odt)", AS_TEXT),
     (b"Index/", "a Numbers or Pages document", "export it as CSV"),
 ];
@@ -133,10 +135,11 @@ pub(crate) fn no_workbook(bytes: &[u8]) -> Option<Issue> {
     if bytes.starts_with(OLD) && has("EncryptedPackage") {
         return Some(wrong("the workbook is protected with a password", "save it without a password"));
     }
-    if bytes.starts_with(OLD) && has("Workbook") {
-        return Some(wrong("the file is an old Excel workbook (.xls)", "save it as .xlsx"));
-    }
     let head = &bytes[..bytes.len().min(CHUNK)];
+    let is_in_head = |name: &[u8]| memchr::memmem::find(head, name).is_some();
+    if bytes.starts_with(OLD) && (has("Workbook") || has("Book")) || is_in_head(b"opendocument.spreadsheet") {
+        return None;
+    }
     let is_binary = memchr::memmem::find(bytes, b"xl/workbook.bin").is_some();
     if head.starts_with(b"PK\x03\x04") && memchr::memmem::find(bytes, b"xl/").is_some() && !is_binary {
         return None;

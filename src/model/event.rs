@@ -1,7 +1,7 @@
 //! Events of jobs: recorded by the ledger, shown by the reporters, and folded into a job's state.
 
 use crate::model::job::JobId;
-use crate::model::outcome::{Fault, Outcome, TaskId, Url};
+use crate::model::outcome::{Artifact, Fault, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
 
 /// Event of one job at one moment.
@@ -33,6 +33,33 @@ pub enum EventKind {
     Finished(Outcome),
     /// Reopening of an ended job by the user. Its faults so far no longer count against it.
     Reopened(ReopenTarget),
+    /// Wish of the user for another image of a job that succeeded. It is submitted again, which is paid for again.
+    Redone(Redo),
+}
+
+/// Data of a job that is made again although it succeeded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redo {
+    /// Seed that was drawn for the new submission, and replaces that of the request; `None` keeps the request as it is.
+    pub seed: Option<u64>,
+    /// Images that the job had.
+    pub replaced: Vec<ReplacedImage>,
+}
+
+/// Image of a job that was made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacedImage {
+    /// Record of the image, with the name that it had.
+    pub artifact: Artifact,
+    /// Path below OUT under which the image is kept.
+    pub kept_as: String,
+}
+
+impl ReplacedImage {
+    /// Returns the record of the image under its present name.
+    pub fn kept(&self) -> Artifact {
+        Artifact { file_name: self.kept_as.clone(), ..self.artifact.clone() }
+    }
 }
 
 /// Point to which a reopened job returns.

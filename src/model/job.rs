@@ -1,4 +1,4 @@
-//! Job: one image request, immutable, identified by its content and not by its position in the manifest.
+//! Job: one image request, identified by its content in the manifest and not by its position there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -87,7 +87,7 @@ pub struct Job {
     pub index: u64,
     /// User's own name for the job (the manifest's `id`), if any.
     pub label: Option<String>,
-    /// Request to the provider.
+    /// Request to the provider: that of the manifest's row, with another seed if the user had one drawn.
     pub request: Request,
     /// Data carried from the manifest through to the results: column and text, in the manifest's order.
     pub extras: Vec<(String, String)>,
@@ -110,10 +110,13 @@ impl Job {
 const COPIES_MAX: u32 = 10_000;
 
 impl Job {
-    /// Returns which of several equal requests the job is, from 1; `None` beyond ten thousand.
+    /// Returns which of several equal requests the job is, from 1; `None` beyond ten thousand, and if a seed was drawn for it in place of
+    /// another one.
     pub fn copy(&self) -> Option<u32> {
-        let content = self.request.content();
-        (0..COPIES_MAX).find(|n| JobId::new(&content, *n) == self.id).map(|n| n + 1)
+        // A seed that was drawn later is not part of the id.
+        let contents = [self.request.content(), Request { seed: None, ..self.request.clone() }.content()];
+        let is_it = |n: &u32| contents.iter().any(|content| JobId::new(content, *n) == self.id);
+        (0..COPIES_MAX).find(is_it).map(|n| n + 1)
     }
 }
 
@@ -150,6 +153,18 @@ mod tests {
         assert_ne!(JobId::new(&content("a"), 0), JobId::new(&content("a"), 1));
         assert_ne!(JobId::new(&content("a"), 0), JobId::new(&content("b"), 0));
         assert_eq!(JobId::new(&content("a"), 7), JobId::new(&content("a"), 7));
+    }
+
+    #[test]
+    fn a_drawn_seed_leaves_the_number_of_the_copy() {
+        let request = Request { prompt: "a".into(), model: "m".into(), ..Request::default() };
+        let of = |seed, drawn| {
+            let id = JobId::new(&Request { seed, ..request.clone() }.content(), 2);
+            let request = Request { seed: drawn, ..request.clone() };
+            Job { id, index: 1, label: None, request, extras: vec![], row: ManifestRow::default() }.copy()
+        };
+        assert_eq!([of(None, None), of(None, Some(7)), of(Some(7), Some(7))], [Some(3); 3]);
+        assert_eq!(of(Some(7), Some(8)), None);
     }
 
     #[test]

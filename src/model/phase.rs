@@ -41,7 +41,7 @@ pub struct JobState {
     pub n_lost: u32,
     /// Lost tasks and doubts that no longer count against the job, as it was reopened since.
     pub n_lost_before_reopen: u32,
-    /// Number of times that the user reopened the job after its end.
+    /// Number of times that the user reopened the job after its end, or had it made again.
     pub n_reopened: u32,
     /// Submissions whose answer was lost.
     pub n_in_doubt: u32,
@@ -83,6 +83,7 @@ impl JobState {
                 self.finished_at = Some(at);
             }
             EventKind::Reopened(again) => self.reopen(*again),
+            EventKind::Redone(_) => self.reopen(ReopenTarget::Submit),
         }
     }
 

@@ -140,6 +140,7 @@ pub(crate) fn event(event: &Event, is_verbose: bool) -> Option<String> {
         | EventKind::SubmitStarted
         | EventKind::Ready(_)
         | EventKind::Reopened(_)
+        | EventKind::Redone(_)
         | EventKind::Finished(Outcome::Succeeded(_)) => None,
     }
 }

@@ -66,7 +66,8 @@ impl OutageNotice {
             | EventKind::Accepted(_)
             | EventKind::Ready(_)
             | EventKind::Finished(_)
-            | EventKind::Reopened(_) => None,
+            | EventKind::Reopened(_)
+            | EventKind::Redone(_) => None,
         });
         if let Some((lead, fault)) = faults.next_back() {
             self.last_fault = Some(format!("{lead}: {}", excerpt(&fault.message, REASON_CHARS_MAX)));

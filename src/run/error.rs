@@ -14,6 +14,7 @@ use crate::provider::spec::ConnectError;
 use crate::run::money::CostError;
 use crate::run::outputs::OutputConflict;
 use crate::run::projection::ProjectionError;
+use crate::run::redo_error::RedoError;
 use crate::store::error::LedgerError;
 
 /// Reason why a run could not begin or continue. Recorded events stay recorded.
@@ -72,6 +73,9 @@ pub enum RunError {
     /// Cost limit that cannot be enforced.
     #[error(transparent)]
     Cost(#[from] CostError),
+    /// Job that cannot be made again.
+    #[error(transparent)]
+    Redo(#[from] RedoError),
     /// Results that cannot be written.
     #[error(transparent)]
     Results(#[from] ProjectionError),

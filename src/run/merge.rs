@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::fsio::folder;
 use crate::images::{SavedImages, adapters};
 use crate::model::counts::StatusCounts;
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{Event, EventKind, Redo};
 use crate::model::job::{JobId, JobSpec, ManifestRow};
 use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::model::partition::{Partition, SHARDS};
@@ -319,26 +319,38 @@ fn events_of(index: u64, job: &MergedJob, shards: &[Shard]) -> Result<Vec<Event>
     let n_states = job.states.len();
     for (place, (nth, state)) in (1..).zip(&job.states) {
         let run = &shards[*nth].run;
-        for (at, kind) in run.events(job.id)? {
+        let told = run.events(job.id)?;
+        for (i, (at, kind)) in told.iter().enumerate() {
             let kind = match kind {
                 // Only the last part has the result.
                 EventKind::Finished(_) if place < n_states => continue,
-                // The record of an event leaves out the images, which are in the state.
+                // The record of a success leaves out its images. They are in the state, or in the record of the job's repetition.
                 EventKind::Finished(Outcome::Succeeded(_)) => {
-                    EventKind::Finished(outcome(state, run.artifacts(job.id)?))
+                    let replaced = told[i..].iter().find_map(|(_, later)| match later {
+                        EventKind::Redone(Redo { replaced, .. }) => Some(replaced),
+                        _ => None,
+                    });
+                    let images = match replaced {
+                        Some(replaced) => replaced.iter().map(|image| image.artifact.clone()).collect(),
+                        None => images_of(state, || run.artifacts(job.id))?,
+                    };
+                    EventKind::Finished(Outcome::Succeeded(images))
                 }
-                kind => kind,
+                kind => kind.clone(),
             };
-            events.push(Event { job: job.id, index, at, kind });
+            events.push(Event { job: job.id, index, at: *at, kind });
         }
     }
     Ok(events)
 }
 
-fn outcome(state: &JobState, artifacts: Vec<Artifact>) -> Outcome {
-    match &state.phase {
-        Phase::Finished(outcome @ Outcome::Succeeded(images)) if !images.is_empty() => outcome.clone(),
-        _ => Outcome::Succeeded(artifacts),
+fn images_of(
+    state: &JobState,
+    recorded: impl FnOnce() -> Result<Vec<Artifact>, LedgerError>,
+) -> Result<Vec<Artifact>, LedgerError> {
+    match state.artifacts() {
+        [] => recorded(),
+        images => Ok(images.to_vec()),
     }
 }
 
@@ -352,6 +364,13 @@ fn placed(
     let job = event.job;
     let images = match &mut event.kind {
         EventKind::Finished(Outcome::Succeeded(images) | Outcome::Failed(Fault { kept: images, .. })) => images,
+        EventKind::Redone(Redo { replaced, .. }) => {
+            for image in replaced {
+                let failed = |source| MergeError::Image { image: image.kept_as.clone(), out: out.to_owned(), source };
+                put(from, &image.kept(), &out.join(&image.kept_as)).map_err(failed)?;
+            }
+            return Ok(event);
+        }
         EventKind::SubmitStarted
         | EventKind::Accepted(_)
         | EventKind::Ready(_)

@@ -32,7 +32,7 @@ use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::projection::Projection;
 use crate::run::summary::Summary;
-use crate::run::{money, presence};
+use crate::run::{money, presence, replacing};
 use crate::store::error::LedgerError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
@@ -116,14 +116,16 @@ impl Session {
         consent: Consent,
         time: SessionClock,
     ) -> Result<Self, RunError> {
-        let run = consent.open(&out, Some(&provider.identity()?.to_string()), time.began())?;
+        let mut run = consent.open(&out, Some(&provider.identity()?.to_string()), time.began())?;
+        replacing::settle(&out, &mut *run)?;
         let incidents = run.incidents()?;
         Ok(Self { out, run, provider, consent, time, incidents })
     }
 
     /// Opens the ledger in the folder `out` for the provider that it names.
     pub(super) fn resume(out: PathBuf, access: &Credentials, time: SessionClock) -> Result<Self, RunError> {
-        let run = access.consent.open(&out, None, time.began())?;
+        let mut run = access.consent.open(&out, None, time.began())?;
+        replacing::settle(&out, &mut *run)?;
         let provider = access.provider_of(&*run)?;
         let incidents = run.incidents()?;
         Ok(Self { out, run, provider, consent: access.consent, time, incidents })
@@ -189,6 +191,9 @@ impl Session {
         let refreshed = results.refresh(&mut *run, progress);
         let stop = ended?;
         let other_sizes = refreshed?;
+        if stop.is_none() {
+            replacing::close_redo(&mut *run)?;
+        }
         let now = clock.now();
         let (counts, incidents) = (run.counts()?, run.incidents()?);
         // Jobs held for the user are not left for the next part.

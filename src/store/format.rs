@@ -2,6 +2,8 @@
 //!
 //! Values are JSON, so that other tools can read them; kinds are words.
 
+mod redo;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -168,6 +170,7 @@ pub(super) fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) 
         EventKind::Finished(Outcome::Failed(fault)) => ("failed", Some(fault_text(fault))),
         EventKind::Reopened(ReopenTarget::Fetch) => ("reopened", Some("fetch".to_owned())),
         EventKind::Reopened(ReopenTarget::Submit) => ("reopened", Some("submit".to_owned())),
+        EventKind::Redone(redo) => ("redone", Some(redo::redo_text(redo))),
     }
 }
 
@@ -189,6 +192,7 @@ pub(super) fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> 
             "submit" => Some(EventKind::Reopened(ReopenTarget::Submit)),
             _ => None,
         },
+        "redone" => Some(EventKind::Redone(redo::redo_from(detail?)?)),
         _ => None,
     }
 }
@@ -196,6 +200,8 @@ pub(super) fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::event::{Redo, ReplacedImage};
+    use crate::model::outcome::{Artifact, ImageFormat};
 
     #[test]
     fn a_full_request_reads_back() {
@@ -228,6 +234,18 @@ mod tests {
         }
     }
 
+    fn replaced() -> ReplacedImage {
+        let artifact = Artifact {
+            file_name: "images/\"猫\".png".into(),
+            sha256: std::array::from_fn(|i| u8::try_from(i * 8).unwrap()),
+            bytes: u64::MAX >> 1,
+            width: 3,
+            height: 4,
+            format: ImageFormat::WebP,
+        };
+        ReplacedImage { artifact, kept_as: "replaced/images/猫.png".into() }
+    }
+
     #[test]
     fn every_event_reads_back() {
         let faults = [
@@ -250,6 +268,8 @@ mod tests {
             EventKind::Finished(Outcome::Succeeded(vec![])),
             EventKind::Reopened(ReopenTarget::Fetch),
             EventKind::Reopened(ReopenTarget::Submit),
+            EventKind::Redone(Redo::default()),
+            EventKind::Redone(Redo { seed: Some(7), replaced: vec![replaced(), replaced()] }),
         ];
         for fault in faults {
             for stage in [Stage::Submit, Stage::Poll, Stage::Download, Stage::Task] {

@@ -38,7 +38,7 @@ use futures::future::BoxFuture;
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{Event, EventKind, Redo};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, TaskId};
@@ -187,6 +187,13 @@ pub trait RunWriter: RunReader + Send {
     /// Selects the jobs of the present manifest that `is_wanted` accepts, in place of those selected before, and returns their number.
     /// The jobs are passed without their images.
     fn select_if(&mut self, is_wanted: &mut dyn FnMut(&JobRecord) -> bool) -> Result<u64, LedgerError>;
+
+    /// Records that these jobs are made again although they succeeded, all or none of them, and returns the number of those that were
+    /// recorded. A job that has not succeeded, or is not in the present manifest, is left as it is.
+    ///
+    /// The images so far leave the record of the job, and stay in its [events](RunReader::events). A seed that was drawn replaces
+    /// that of the job's request for good: also if the manifest is imported again. The id of the job stays.
+    fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> Result<u64, LedgerError>;
 
     /// Imports the rows of a manifest and its facts, all or none: also if the rows end with an error, or `accept` returns one.
     /// Jobs that the manifest no longer has keep their records, and come back with the same row.

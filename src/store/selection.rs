@@ -1,6 +1,6 @@
-//! Selection of the jobs to reopen, and the events that reopen one.
+//! Selection of the jobs to reopen, and the events that reopen one or have it made again.
 
-use crate::model::event::{Event, EventKind, ReopenTarget, Stage};
+use crate::model::event::{Event, EventKind, Redo, ReopenTarget, Stage};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
@@ -82,6 +82,13 @@ impl RetrySelection {
         events.push(event(EventKind::Reopened(target)));
         events
     }
+}
+
+/// Returns the event that has a job made again; `None` if it has not succeeded, or is not in the present manifest.
+pub(crate) fn redoing(at: Timestamp, record: &JobRecord, redo: &Redo) -> Option<Event> {
+    let JobRecord { job, state } = record;
+    let is_done = job.index > 0 && matches!(state.phase, Phase::Finished(Outcome::Succeeded(_)));
+    is_done.then(|| Event { job: job.id, index: job.index, at, kind: EventKind::Redone(redo.clone()) })
 }
 
 /// Returns whether a job is held with a task that seems lost. Another payment for it needs the user's request.

@@ -33,6 +33,10 @@ pub enum Setting {
     ShuffleSeed,
     /// Revision of the run at the last write of its results.
     ResultsRevision,
+    /// Ids of the jobs whose images are being replaced, with spaces; empty for none.
+    Replacing,
+    /// Time of a redo whose end no session has seen, in milliseconds; empty for none.
+    Redo,
 }
 
 impl Setting {
@@ -54,6 +58,8 @@ impl Setting {
             Self::AccountSalt => "account_salt",
             Self::ShuffleSeed => "shuffle",
             Self::ResultsRevision => "results",
+            Self::Replacing => "replacing",
+            Self::Redo => "redo",
         }
     }
 }

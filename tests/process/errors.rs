@@ -156,6 +156,7 @@ const CANNOT_BE_MEANT: &[&[&str]] = &[
     &["status", "absent"],
     &["retry", "out", "--only", "bad_luck"],
     &["log", "out", "99"],
+    &["redo", "out", "99"],
     &["results", "absent"],
     &["results", "out", "--format", "xml"],
     &["verify", "absent"],

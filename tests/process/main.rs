@@ -32,6 +32,7 @@ mod pipes;
 mod progress;
 mod proxies;
 mod reach;
+mod redo;
 mod reports;
 mod rights;
 mod served;

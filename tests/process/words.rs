@@ -40,6 +40,7 @@ fn the_help_of_every_verb() {
         "schema",
         "status",
         "retry",
+        "redo",
         "verify",
         "log",
         "results",

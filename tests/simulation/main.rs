@@ -19,6 +19,7 @@ mod outage;
 mod pace;
 mod polls;
 mod quota;
+mod redo;
 mod storm;
 mod story;
 mod sweep;

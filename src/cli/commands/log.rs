@@ -8,11 +8,11 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::run_folder;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, excerpt};
-use crate::model::event::{EventKind, ReopenTarget};
-use crate::model::outcome::{Fault, Outcome};
+use crate::model::event::{EventKind, Redo, ReopenTarget, ReplacedImage};
+use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
-use crate::report::value::rfc3339;
+use crate::report::value::{hex, rfc3339};
 use crate::store::error::LedgerError;
 use crate::store::{RunReader, stores};
 
@@ -100,8 +100,21 @@ fn line(at: Timestamp, kind: &EventKind) -> String {
         EventKind::Finished(Outcome::Failed(fault)) => format!("failed: {}", fault_words(fault)),
         EventKind::Reopened(ReopenTarget::Fetch) => "reopened, to fetch its images again".to_owned(),
         EventKind::Reopened(ReopenTarget::Submit) => "reopened, to be submitted again".to_owned(),
+        EventKind::Redone(redo) => redone(redo),
     };
     format!("{}  {words}", rfc3339(at))
+}
+
+/// Formats a redo, with the images that the job had.
+fn redone(Redo { seed, replaced }: &Redo) -> String {
+    let seed = seed.map_or_else(String::new, |seed| format!(" with the new seed {seed}"));
+    let image = |image: &ReplacedImage| {
+        let Artifact { bytes, width, height, sha256, .. } = &image.artifact;
+        let (name, sha256) = (escape(&image.kept_as), hex(sha256));
+        format!("; the image before is kept as {name}, {width}x{height}, {bytes} bytes, sha256 {sha256}")
+    };
+    let images: Vec<_> = replaced.iter().map(image).collect();
+    format!("made again on request{seed}, to be submitted again{}", images.concat())
 }
 
 fn fault_words(fault: &Fault) -> String {

@@ -7,6 +7,7 @@ pub(super) mod log;
 pub(super) mod manuals;
 pub(super) mod merge;
 pub(super) mod plan;
+pub(super) mod redo;
 pub(super) mod results;
 pub(super) mod retry;
 pub(super) mod run;

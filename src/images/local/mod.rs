@@ -6,6 +6,7 @@ mod image_writer;
 mod journal;
 mod output_dir;
 mod partial_file;
+mod replaced;
 pub(crate) mod saved;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Saved images in a local folder: verified, read, listed, and put aside if they are damaged.
+//! Saved images in a local folder: verified, read, listed, and put aside if they are damaged or replaced.
 
 use std::fs::{self, File, ReadDir};
 use std::io::{self, ErrorKind};
@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use crate::images::SavedImages;
 use crate::images::error::{StoreError, at};
 use crate::images::local::folders::{Folders, sync_folder};
+use crate::images::local::replaced;
 use crate::images::verify::{Damage, compare, is_inside, quarantine_names};
-use crate::model::outcome::Artifact;
+use crate::model::event::ReplacedImage;
+use crate::model::outcome::{Artifact, TaskId};
 
-/// Images below an output folder. Nothing is changed, except that damaged images are renamed on request.
+/// Images below an output folder. Nothing is changed, except that images are renamed on request.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalImages {
     out: PathBuf,
@@ -70,6 +72,20 @@ impl SavedImages for LocalImages {
         fs::rename(&path, self.out.join(&name)).map_err(at("move", &path))?;
         sync_folder(&folder)?;
         Ok(Some(name))
+    }
+
+    fn keep(&self, artifact: &Artifact) -> Result<Option<String>, StoreError> {
+        if self.verify(artifact).is_err() {
+            return Ok(None);
+        }
+        replaced::keep(&self.out, artifact, |kept| self.verify(kept).is_ok()).map(Some)
+    }
+
+    fn release(&self, image: &ReplacedImage, task: Option<&TaskId>) -> Result<(), StoreError> {
+        if self.verify(&image.artifact).is_err() || self.verify(&image.kept()).is_err() {
+            return Ok(());
+        }
+        replaced::release(&self.out, image, task)
     }
 
     fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_> {

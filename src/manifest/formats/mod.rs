@@ -126,7 +126,7 @@ mod tests {
     fn what_is_unknown_is_told_with_a_way_out() {
         assert_eq!(
             unknown(Path::new("a.doc")),
-            "its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .json, .xlsx, .xlsm, .txt, or in one of these followed by .gz; \
+            "its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .json, .xlsx, .xlsm, .ods, .xls, .txt, or in one of these followed by .gz; \
              rename it, or add --format yaml|csv|tsv|jsonl|json|xlsx|txt|a1111|blocks"
         );
         assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|json|xlsx|txt|a1111|blocks"));

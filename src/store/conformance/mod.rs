@@ -9,6 +9,7 @@ mod model;
 mod opening;
 mod paying;
 mod recording;
+mod redoing;
 mod retrying;
 mod settings;
 
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::model::event::{Event, EventKind, Stage};
-use crate::model::job::{JobSpec, ManifestRow};
+use crate::model::job::{JobId, JobSpec, ManifestRow};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
 use crate::model::phase::JobRecord;
 use crate::model::request::Request;
@@ -314,6 +315,11 @@ macro_rules! conformance {
                     a_submission_without_an_answer_is_in_doubt_after_a_crash
                     what_cannot_be_recorded_is_not_done
                     every_task_that_was_ever_accepted_has_its_owner
+                }
+                redoing {
+                    a_job_that_is_made_again_is_submitted_anew_and_keeps_its_past
+                    a_drawn_seed_stays_whatever_is_imported
+                    only_jobs_that_succeeded_are_made_again
                 }
                 retrying {
                     any_jobs_can_be_selected

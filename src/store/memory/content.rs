@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{Event, EventKind, Redo};
 use crate::model::job::{Job, JobId, JobSpec};
 use crate::model::outcome::{Outcome, TaskId};
 use crate::model::phase::{JobRecord, JobState, Phase};
@@ -11,7 +11,7 @@ use crate::model::request::ContentHash;
 use crate::model::time::Timestamp;
 use crate::store::format::phase_number;
 use crate::store::import::{Imported, ManifestFacts, stays_if_skipped};
-use crate::store::selection::RetrySelection;
+use crate::store::selection::{RetrySelection, redoing};
 use crate::store::setting::Setting;
 use crate::store::shuffle::ring_start;
 use crate::store::{JobSet, Loaded, TaskOwner};
@@ -66,7 +66,12 @@ impl Content {
     pub(super) fn record(&mut self, events: &[Event]) {
         for event in events {
             let Some(place) = self.places.get(&event.job) else { continue };
-            self.jobs[*place].state.apply(event.at, &event.kind);
+            let record = &mut self.jobs[*place];
+            record.state.apply(event.at, &event.kind);
+            if let EventKind::Redone(Redo { seed: seed @ Some(_), .. }) = event.kind {
+                // The id stays, as it is that of the manifest's row.
+                Arc::make_mut(&mut record.job).request.seed = seed;
+            }
             self.events.push(event.clone());
             if let EventKind::Accepted(task) = &event.kind {
                 self.owners.entry(task.clone()).or_insert(event.job);
@@ -126,7 +131,9 @@ impl Content {
                 Some(_) if is_left_out => {}
                 Some(place) => {
                     imported.n_kept += 1;
-                    self.jobs[place].job = Arc::new(job);
+                    // A seed that was drawn for the job is not that of its row.
+                    let request = self.jobs[place].job.request.clone();
+                    self.jobs[place].job = Arc::new(Job { request, ..job });
                 }
                 None => {
                     imported.n_new += u64::from(!is_left_out);
@@ -144,6 +151,17 @@ impl Content {
         imported.n_left = dropped.iter().filter(|record| before.contains(&record.job.id)).count() as u64;
         self.settings.extend(facts.settings());
         imported
+    }
+
+    /// Records that these jobs are made again, and returns the number of those that can be.
+    pub(super) fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> u64 {
+        let n_before = self.events.len();
+        for (id, redo) in jobs {
+            if let Some(event) = self.job(*id).and_then(|record| redoing(at, record, redo)) {
+                self.record(&[event]);
+            }
+        }
+        (self.events.len() - n_before) as u64
     }
 
     /// Reopens the jobs that a selection reopens, of those that are selected.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
-use crate::model::event::Event;
+use crate::model::event::{Event, Redo};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobRecord, Phase};
+use crate::model::time::Timestamp;
 use crate::store::error::LedgerError;
 use crate::store::memory::content::Content;
 use crate::store::memory::shared::SharedContent;
@@ -49,6 +50,11 @@ impl MemoryLedger {
     /// Returns every recorded event, in the order of recording.
     pub fn events(&self) -> Vec<Event> {
         self.shared.content().events.clone()
+    }
+
+    /// Has these jobs made again, as a process would before it drives them.
+    pub fn redo(&self, at: Timestamp, jobs: &[(JobId, Redo)]) -> u64 {
+        self.shared.content().redo(at, jobs)
     }
 
     fn record_now(&self, events: &[Event]) -> Result<(), LedgerError> {

@@ -23,7 +23,7 @@ pub use crate::store::memory::ledger::MemoryLedger;
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{Event, EventKind, Redo};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Outcome, TaskId};
@@ -352,6 +352,10 @@ impl RunWriter for MemoryStore {
 
     fn adopt_events(&mut self, events: &[Event]) -> Result<u64, LedgerError> {
         Ok(self.shared.content().adopt(events))
+    }
+
+    fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> Result<u64, LedgerError> {
+        Ok(self.shared.content().redo(at, jobs))
     }
 
     fn check_in_place(&self) -> Result<(), LedgerError> {

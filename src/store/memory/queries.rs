@@ -148,7 +148,11 @@ pub(super) fn history(content: &Content) -> History {
                     took: ready_at.since(event.at),
                 }));
             }
-            EventKind::Accepted(_) | EventKind::Setback(..) | EventKind::Finished(_) | EventKind::Reopened(_) => (),
+            EventKind::Accepted(_)
+            | EventKind::Setback(..)
+            | EventKind::Finished(_)
+            | EventKind::Reopened(_)
+            | EventKind::Redone(_) => (),
         }
     }
     history.submitted_at.reverse();

@@ -26,6 +26,7 @@ mod open;
 mod owner;
 mod read;
 mod record;
+mod redo;
 mod reopen;
 mod row;
 mod schema;
@@ -40,8 +41,7 @@ use std::path::Path;
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::event::Event;
-use crate::model::event::EventKind;
+use crate::model::event::{Event, EventKind, Redo};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::outcome::Artifact;
@@ -259,6 +259,10 @@ impl RunWriter for SqliteStore {
 
     fn adopt_events(&mut self, events: &[Event]) -> Result<u64, LedgerError> {
         adopt::adopt(&mut self.database, events)
+    }
+
+    fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> Result<u64, LedgerError> {
+        redo::redo(&mut self.database, at, jobs)
     }
 
     fn check_in_place(&self) -> Result<(), LedgerError> {

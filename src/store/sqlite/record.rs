@@ -9,6 +9,7 @@ use crate::model::event::{Event, EventKind, ReopenTarget};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::model::phase::{JobState, Phase};
+use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::store::format;
 use crate::store::sqlite::checksum;
@@ -69,6 +70,7 @@ pub(super) fn write_in(
         match &event.kind {
             EventKind::SubmitStarted => written.n_submits += 1,
             EventKind::Accepted(task) => drop(own.execute(params![task_key(&task.0), seq])?),
+            EventKind::Redone(redo) => write_seed(connection, *row, redo.seed)?,
             EventKind::Finished(_) | EventKind::Reopened(_) | EventKind::Ready(_) | EventKind::Setback(..) => (),
         }
         write_images_of(connection, *row, state, &event.kind)?;
@@ -98,11 +100,26 @@ fn write_images_of(connection: &Connection, row: i64, before: &JobState, kind: &
         EventKind::Reopened(ReopenTarget::Fetch) if matches!(before.phase, Phase::Finished(Outcome::Failed(_))) => {
             Ok(())
         }
-        EventKind::Reopened(_) => delete_artifacts(connection, row),
+        EventKind::Reopened(_) | EventKind::Redone(_) => delete_artifacts(connection, row),
         // Images of an earlier task do not belong to the next one.
         EventKind::SubmitStarted if was_reopened => delete_artifacts(connection, row),
         EventKind::SubmitStarted | EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) => Ok(()),
     }
+}
+
+/// Replaces the seed of a job's request. The id stays, as it is that of the manifest's row.
+fn write_seed(connection: &Connection, row: i64, seed: Option<u64>) -> rusqlite::Result<()> {
+    if seed.is_none() {
+        return Ok(());
+    }
+    let text: String =
+        connection.prepare_cached("SELECT request FROM jobs WHERE row = ?1")?.query_row([row], |row| row.get(0))?;
+    // A request that cannot be decoded is refused, as is one that does not match its checksum.
+    let request = format::request_from(&text).ok_or(rusqlite::Error::InvalidQuery)?;
+    let sql = "UPDATE jobs SET request = ?2, job_sum = row_sum('job', row, id, position, label, ?2, extras) \
+               WHERE row = ?1 AND job_sum IS row_sum('job', row, id, position, label, request, extras)";
+    let changed = format::request_text(&Request { seed, ..request });
+    expect_one(connection.prepare_cached(sql)?.execute(params![row, changed])?)
 }
 
 fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite::Result<()> {

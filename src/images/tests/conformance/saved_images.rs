@@ -9,7 +9,8 @@ use crate::images::tests::{World, big, cat, job, name_of, save};
 use crate::images::validate::fixtures::png;
 use crate::images::validate::verdict::CheckLimits;
 use crate::images::verify::Damage;
-use crate::model::outcome::Artifact;
+use crate::model::event::ReplacedImage;
+use crate::model::outcome::{Artifact, TaskId};
 
 /// Checks what all ways to look at an image say about it.
 async fn check(world: &dyn World, artifact: &Artifact, is_there: bool, expected: Result<(), Damage>) {
@@ -117,4 +118,58 @@ pub(super) async fn a_link_is_the_image_or_nothing(new: NewWorld) {
     world.remove(&whole.file_name);
     let path = folder.path().join("missing");
     assert!(world.saved().link(&whole, &path).is_err() && !path.exists());
+}
+
+/// Goal: an image that will be replaced is never lost, and its name becomes free. Method: each step alone and again, as after a crash
+/// before the next one; other files at each name.
+pub(super) async fn a_replaced_image_is_kept_under_another_name(new: NewWorld) {
+    let world = new(CheckLimits::default());
+    let (image, next) = (png(9, 7, 1), png(9, 7, 2));
+    let whole = save(world.store(), cat(0), &image).await.unwrap();
+    world.put("replaced/images/000001-a-cat.png", b"another");
+    let keep = || world.saved().keep(&whole).unwrap();
+    let name = "replaced/images/000001-a-cat.2.png";
+    assert_eq!((keep().as_deref(), keep().as_deref()), (Some(name), Some(name)), "again after a crash");
+    assert_eq!(world.saved().verify(&whole), Ok(()), "the first name stays");
+    let replaced = ReplacedImage { artifact: whole.clone(), kept_as: name.into() };
+    let task = TaskId("7".into());
+    for (text, is_moved) in [(&br#"{"task_id": "7"}"#[..], true), (br#"{"task_id": "8"}"#, false), (b"notes", false)] {
+        world.put(&whole.file_name, &image);
+        world.put("images/000001-a-cat.json", text);
+        for _ in 0..2 {
+            world.saved().release(&replaced, Some(&task)).unwrap();
+        }
+        assert_eq!(world.saved().verify(&whole), Err(Damage::Missing));
+        let moved = ["images/000001-a-cat.json", "replaced/images/000001-a-cat.2.json"];
+        assert_eq!(world.files().get(moved[usize::from(is_moved)]).map(Vec::as_slice), Some(text));
+        world.remove(moved[usize::from(is_moved)]);
+    }
+    assert_eq!(world.saved().verify(&replaced.kept()), Ok(()));
+    assert_eq!(save(world.store(), cat(0), &next).await.unwrap().file_name, whole.file_name, "the name is free");
+    world.saved().release(&replaced, Some(&task)).unwrap();
+    assert_eq!(world.files()[&whole.file_name], next, "it is another image by now");
+    assert_eq!(world.files()["replaced/images/000001-a-cat.png"], b"another");
+    let list: Vec<_> = world.saved().list().collect::<Result<_, StoreError>>().unwrap();
+    assert_eq!(list, std::slice::from_ref(&whole.file_name), "kept images are not listed");
+}
+
+/// Goal: the only copy of an image is never removed. Method: a kept image that is missing, damaged or outside, and an image that is not as
+/// recorded.
+pub(super) async fn an_image_that_is_not_kept_keeps_its_name(new: NewWorld) {
+    let world = new(CheckLimits::default());
+    let image = png(9, 7, 1);
+    let whole = save(world.store(), cat(0), &image).await.unwrap();
+    let replaced = |kept_as: &str| ReplacedImage { artifact: whole.clone(), kept_as: kept_as.into() };
+    world.put("replaced/short.png", &image[..9]);
+    for name in ["replaced/missing.png", "replaced/short.png", "../a.png", ""] {
+        world.saved().release(&replaced(name), None).unwrap();
+        assert_eq!(world.saved().verify(&whole), Ok(()), "{name}");
+    }
+    world.put(&whole.file_name, b"damaged");
+    assert_eq!(world.saved().keep(&whole).unwrap(), None);
+    world.put("replaced/whole.png", &image);
+    world.saved().release(&replaced("replaced/whole.png"), None).unwrap();
+    assert_eq!(world.files()[&whole.file_name], b"damaged");
+    world.remove(&whole.file_name);
+    assert_eq!(world.saved().keep(&whole).unwrap(), None);
 }

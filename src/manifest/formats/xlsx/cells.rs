@@ -5,8 +5,11 @@ use calamine::{DataRef, ExcelDateTime};
 /// Limit from which a spreadsheet does not keep all digits of a whole number.
 const EXACT_MAX: f64 = 1e15;
 
+/// Digits that a number of a spreadsheet has. Other programs write more.
+const DIGITS: usize = 15;
+
 /// Text of a cell.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum CellText {
     Text(String),
     /// Number whose last digits may have been lost.
@@ -16,7 +19,7 @@ pub(super) enum CellText {
     Empty,
 }
 
-/// Returns the text of a value. `digits` are the digits of a long whole number as the file has them.
+/// Returns the text of a value. `digits` are those of a long whole number as the file has them, or a percentage.
 pub(super) fn text(value: &DataRef<'_>, digits: Option<&str>) -> CellText {
     let text = match value {
         DataRef::Empty => return CellText::Empty,
@@ -34,6 +37,28 @@ pub(super) fn text(value: &DataRef<'_>, digits: Option<&str>) -> CellText {
         DataRef::Error(error) => error.to_string(),
     };
     if text.is_empty() { CellText::Blank } else { CellText::Text(text) }
+}
+
+/// Returns the text of a number that is shown as a percentage: 0.125 is 12.5%.
+pub(super) fn percentage(number: f64) -> String {
+    decimal(number * 100.0) + "%"
+}
+
+/// Returns whether a number format shows percentages. A percent sign in quotes, or behind a backslash, is only a text.
+pub(super) fn shows_percentage(format: &str) -> bool {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    format.chars().any(|c| {
+        let is_plain = !is_quoted && !is_escaped;
+        is_quoted ^= c == '"' && !is_escaped;
+        is_escaped = c == '\\' && is_plain;
+        c == '%' && is_plain
+    })
+}
+
+/// Returns a whole number with more digits than a spreadsheet keeps; `None` for any other text.
+pub(super) fn long_digits(text: &str) -> Option<&str> {
+    let is_long = text.len() > DIGITS && text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+    is_long.then_some(text)
 }
 
 fn line_feeds(text: &str) -> String {
@@ -99,6 +124,24 @@ mod tests {
         let long = DataRef::Float(18_446_744_073_709_551_615.0);
         assert_eq!(text(&long, Some("18446744073709551615")), CellText::Text("18446744073709551615".to_owned()));
         assert_eq!(text(&long, None), CellText::Rounded("18446744073709552000".to_owned()));
+    }
+
+    #[test]
+    fn percentages_are_written_as_they_are_shown() {
+        let texts = [0.5, 0.125, 1.0, 0.07, -0.3, 0.0].map(percentage);
+        assert_eq!(texts, ["50%", "12.5%", "100%", "7%", "-30%", "0%"]);
+        for (format, expected) in [
+            ("0%", true),
+            ("0.00\\ %", true),
+            ("[Red]-0%", true),
+            ("\"a\"0%", true),
+            ("0.00", false),
+            ("0\"%\"", false),
+            ("0\\%", false),
+            ("", false),
+        ] {
+            assert_eq!(shows_percentage(format), expected, "{format}");
+        }
     }
 
     #[test]

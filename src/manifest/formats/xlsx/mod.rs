@@ -1,8 +1,16 @@
-//! XLSX: the first visible sheet of a workbook, or the one that the user names. Its rows are read as those of a CSV table are.
+//! Workbooks (XLSX, ODS, XLS): the first visible sheet, or the one that the user names. Its rows are read as those of a CSV table are.
 
+mod book;
 mod cells;
+mod compound;
+mod excel;
+mod ods;
+mod ods_text;
 mod parts;
 mod workbook;
+mod xls;
+mod xls_formats;
+mod xls_records;
 
 use std::io::{self, Read};
 use std::vec;
@@ -34,7 +42,7 @@ impl Format for Xlsx {
     }
 
     fn endings(&self) -> &'static [&'static str] {
-        &["xlsx", "xlsm"]
+        &["xlsx", "xlsm", "ods", "xls"]
     }
 
     fn has_sheets(&self) -> bool {

@@ -1,25 +1,24 @@
 //! Parts of the zip archive that a workbook is: their size, and what the sheet hides.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, Cursor, Read};
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
 
-use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, column_name, wrong};
+use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::formats::xlsx::book::HiddenParts;
+use crate::manifest::formats::xlsx::cells::{long_digits, percentage, shows_percentage};
 
 /// Limit on the uncompressed XML of a workbook in bytes. The texts of all its sheets are kept in memory.
 pub(super) const XML_BYTES_MAX: u64 = 512 << 20;
 
-/// Digits that a number of a spreadsheet has. Other programs write more.
-const DIGITS: usize = 15;
-
-/// Limit on the long numbers whose digits are kept.
+/// Limit on the numbers whose texts are kept.
 const NUMBERS_MAX: usize = 1_000_000;
 
-type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
+pub(super) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
 /// Checks that the parts have the size that a sheet may have, by reading them: what an archive says of itself may be wrong.
 pub(super) fn check_size(bytes: &[u8], xml_bytes_max: u64) -> Result<(), Issue> {
@@ -44,39 +43,21 @@ pub(super) fn check_size(bytes: &[u8], xml_bytes_max: u64) -> Result<(), Issue> 
     Ok(())
 }
 
-/// What a sheet hides, and the digits of its long numbers.
+/// What a sheet hides, and the texts of numbers that are not shown as numbers.
 #[derive(Debug, Default)]
 pub(super) struct SheetFacts {
-    hidden_rows: Option<(u64, u64)>,
-    hidden_columns: Option<(u32, u32)>,
+    pub(super) hidden: HiddenParts,
+    /// Digits of long whole numbers, and percentages, by the name of their cell.
     numbers: HashMap<String, String>,
 }
 
 impl SheetFacts {
-    /// Returns the digits of a long whole number. Row and column count from 0.
+    /// Returns the text of a number: its digits, or a percentage. Row and column count from 0.
     pub(super) fn number(&self, row: u32, column: u32) -> Option<&str> {
         if self.numbers.is_empty() {
             return None;
         }
         self.numbers.get(&super::cells::name(row, column)).map(String::as_str)
-    }
-
-    /// Warns that hidden rows and columns are read.
-    pub(super) fn warn(&self, warnings: &mut DiagnosticList) {
-        let remedy = "show them and check them, or delete those that are not meant";
-        if let Some((row, n)) = self.hidden_rows {
-            let what =
-                if n == 1 { "a hidden row is read too".to_owned() } else { format!("{n} hidden rows are read too") };
-            warnings.push(Location::Cell { row, column: 0 }, wrong(what, remedy));
-        }
-        if let Some((first, last)) = self.hidden_columns {
-            let what = if first == last {
-                format!("the hidden column {} is read too", column_name(first))
-            } else {
-                format!("the hidden columns {} to {} are read too", column_name(first), column_name(last))
-            };
-            warnings.push(Location::Cell { row: 1, column: first }, wrong(what, remedy));
-        }
     }
 }
 
@@ -85,8 +66,9 @@ pub(super) fn facts(bytes: &[u8], sheet: &str) -> SheetFacts {
     let read = || {
         let mut archive = Archive::new(Cursor::new(bytes)).ok()?;
         let path = path_of(&mut archive, sheet)?;
+        let percentages = percentages(&mut archive);
         let mut facts = SheetFacts::default();
-        facts_of(&mut archive, &path, &mut facts);
+        facts_of(&mut archive, &path, &percentages, &mut facts);
         Some(facts)
     };
     read().unwrap_or_default()
@@ -115,37 +97,62 @@ fn path_of(archive: &mut Archive, sheet: &str) -> Option<String> {
     Some(target.strip_prefix('/').map_or_else(|| format!("xl/{target}"), str::to_owned))
 }
 
-fn facts_of(archive: &mut Archive, path: &str, facts: &mut SheetFacts) {
+/// Returns the numbers of the cell styles that show a number as a percentage.
+fn percentages(archive: &mut Archive) -> HashSet<usize> {
+    let (mut formats, mut is_in_cells, mut n, mut found) = (HashSet::new(), false, 0, HashSet::new());
+    each(archive, "xl/styles.xml", |event| match event {
+        Event::Start(tag) => match tag.local_name().as_ref() {
+            "numFmt" => {
+                let is_percentage = attribute(tag, "formatCode").is_some_and(|code| shows_percentage(&code));
+                formats.extend(attribute(tag, "numFmtId").filter(|_| is_percentage));
+            }
+            "cellXfs" => is_in_cells = true,
+            "xf" if is_in_cells => {
+                let format = attribute(tag, "numFmtId").unwrap_or_default();
+                if matches!(format.as_str(), "9" | "10") || formats.contains(&format) {
+                    found.insert(n);
+                }
+                n += 1;
+            }
+            _ => {}
+        },
+        Event::End(tag) if tag.local_name().as_ref() == "cellXfs" => is_in_cells = false,
+        _ => {}
+    });
+    found
+}
+
+fn facts_of(archive: &mut Archive, path: &str, percentages: &HashSet<usize>, facts: &mut SheetFacts) {
     let (mut n_rows, mut cell, mut is_value) = (0, None, false);
     each(archive, path, |event| match event {
         Event::Start(tag) => match tag.local_name().as_ref() {
             "col" if is_hidden(tag) => {
                 let number = |name| attribute(tag, name).and_then(|text| text.parse().ok());
                 if let (Some(min), Some(max)) = (number("min"), number("max")) {
-                    let (first, last) = facts.hidden_columns.unwrap_or((min, max));
-                    facts.hidden_columns = Some((first.min(min), last.max(max)));
+                    facts.hidden.add_columns(min, max);
                 }
             }
             "row" => {
                 n_rows = attribute(tag, "r").and_then(|text| text.parse().ok()).unwrap_or(n_rows + 1);
                 if is_hidden(tag) {
-                    facts.hidden_rows.get_or_insert((n_rows, 0)).1 += 1;
+                    facts.hidden.add_rows(n_rows, 1);
                 }
             }
             "c" => {
                 let is_number = attribute(tag, "t").is_none_or(|kind| kind == "n");
-                cell = attribute(tag, "r").filter(|_| is_number);
+                let style = attribute(tag, "s").and_then(|text| text.parse().ok());
+                let is_percentage = style.is_some_and(|style: usize| percentages.contains(&style));
+                cell = attribute(tag, "r").filter(|_| is_number).map(|name| (name, is_percentage));
             }
             "v" => is_value = true,
             _ => {}
         },
-        Event::Text(text) if is_value => {
-            let digits = text.as_ref().trim();
-            let is_long =
-                digits.len() > DIGITS && digits.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
-            if is_long && facts.numbers.len() < NUMBERS_MAX {
-                facts.numbers.extend(cell.take().map(|cell| (cell, digits.to_owned())));
-            }
+        Event::Text(text) if is_value && facts.numbers.len() < NUMBERS_MAX => {
+            let Some((name, is_percentage)) = cell.take() else { return };
+            let text = text.as_ref().trim();
+            let text =
+                if is_percentage { text.parse().ok().map(percentage) } else { long_digits(text).map(str::to_owned) };
+            facts.numbers.extend(text.map(|text| (name, text)));
         }
         Event::End(_) => is_value = false,
         _ => {}
@@ -157,7 +164,7 @@ fn is_hidden(tag: &BytesStart) -> bool {
 }
 
 /// Returns an attribute, whatever its namespace.
-fn attribute(tag: &BytesStart, name: &str) -> Option<String> {
+pub(super) fn attribute(tag: &BytesStart, name: &str) -> Option<String> {
     let mut attributes = tag.attributes().flatten();
     let found = attributes.find(|attribute| attribute.key.local_name().as_ref() == name)?;
     quick_xml::escape::unescape(&found.value).ok().map(Cow::into_owned)

@@ -1,0 +1,280 @@
+//! Command `redo`: another image of jobs that succeeded, what it costs, and what a kill leaves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use promptbatch::simulator::config::SimulatorConfig;
+use sha2::{Digest, Sha256};
+
+use crate::bench::{Bench, expect_code, files, hex, quick, stderr, stdout};
+use crate::served::Served;
+
+fn redo(bench: &Bench, more: &[&str]) -> Output {
+    bench.output(&[&["redo", "out", "--progress", "none"], more].concat())
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Returns the SHA-256 of every image and sidecar file, by its path below OUT.
+fn images(bench: &Bench, folder: &str) -> BTreeMap<String, String> {
+    let folder = bench.path("out").join(folder);
+    let names = if folder.is_dir() { files(&folder) } else { vec![] };
+    names.into_iter().map(|name| (name.clone(), hash(&fs::read(bench.path("out").join(name)).unwrap()))).collect()
+}
+
+/// Returns a bench whose run has succeeded, with this manifest.
+fn finished(config: SimulatorConfig, manifest: &str, more: &[&str]) -> Bench {
+    let bench = Bench::new(config);
+    bench.write("p.csv", manifest);
+    expect_code(&bench.run("p.csv", more), 0);
+    bench
+}
+
+/// Goal: the new image takes the place of the old one everywhere, and the old one is lost nowhere. Method: make one of three jobs again,
+/// twice; look at the disk, the results, the history, the verification, the cost and a further run.
+#[test]
+fn the_new_image_takes_the_place_and_the_old_one_is_kept() {
+    let bench = finished(quick(), "prompt\na cat\na dog\na cow\n", &["--price", "2 magicube", "--sidecar", "json"]);
+    let before = images(&bench, "images");
+    let name = bench.results()[1]["file_name"].clone();
+    for (nth, kept) in ["replaced/images/000002-a-dog.png", "replaced/images/000002-a-dog.2.png"].iter().enumerate() {
+        let old = images(&bench, "images");
+        let output = redo(&bench, &["2", "--new-seed"]);
+        expect_code(&output, 0);
+        let words = stderr(&output);
+        assert!(words.contains("out: making 1 job again, which is paid for again: 2 magicube"), "{words}");
+        assert!(words.contains("  000002 a dog") && words.contains("kept in out/replaced"), "{words}");
+        let new = images(&bench, "images");
+        assert_eq!(new.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "the same names");
+        assert_ne!(new[&name], old[&name]);
+        assert!(
+            new.iter().filter(|(other, _)| !other.contains("-a-dog")).all(|(other, bytes)| before[other] == *bytes)
+        );
+        let replaced = images(&bench, "replaced");
+        assert_eq!((replaced.len(), &replaced[*kept]), (2 * (nth + 1), &old[&name]));
+        assert_eq!(replaced[&kept.replace(".png", ".json")], old[&name.replace(".png", ".json")]);
+        let row = &bench.results()[1];
+        assert_eq!((row["status"].as_str(), row["file_name"].as_str()), ("succeeded", name.as_str()));
+        assert_eq!(row["cost"], ["4", "6"][nth]);
+        assert!(row["seed"].parse::<u32>().unwrap() < 1 << 31);
+        let sidecar = fs::read_to_string(bench.path("out").join(name.replace(".png", ".json"))).unwrap();
+        assert!(sidecar.contains(&format!("\"seed\": {},", row["seed"])), "{sidecar}");
+        let log = stdout(&bench.output(&["log", "out", "2"]));
+        assert!(log.contains(&format!("with the new seed {}, to be submitted again", row["seed"])), "{log}");
+        assert!(log.contains(&format!("; the image before is kept as {kept}, 64x64, ")), "{log}");
+        let verified = bench.output(&["verify", "out"]);
+        expect_code(&verified, 0);
+        assert_eq!(stdout(&verified), "3 images, all as recorded\n");
+        assert_eq!(bench.stats().n_accepted, 4 + nth as u64);
+        expect_code(&bench.run("p.csv", &[]), 0);
+        assert_eq!(bench.stats().n_accepted, 4 + nth as u64, "a run does not go back to the row's own seed");
+        assert_eq!(bench.results()[1], *row);
+    }
+}
+
+/// Goal: nothing is paid for again by mistake. Method: names of no job, of several jobs, of failed and of unfinished jobs; and each
+/// together with a good one.
+#[test]
+fn what_cannot_be_made_again_is_refused_and_nothing_is_changed() {
+    let bench = Bench::new(quick());
+    bench.write("p.csv", "id,prompt,n\ncat,a cat,2\ndog,a dog,1\ncow,a cow,1\n");
+    let api = Served::new(&bench, &["--fault", "task-failed=1"]);
+    let run = |more: &[&str]| {
+        let args = ["run", "p.csv", "-o", "out", "--base-url", &api.url, "--progress", "none"];
+        bench.output(&[&args[..], more].concat())
+    };
+    expect_code(&run(&["--limit", "3", "--resubmits", "0"]), 5);
+    let api = api.again(&bench, &[]);
+    let retried = bench.output(&["retry", "out", "--progress", "none", "--limit", "2"]);
+    expect_code(&retried, 5);
+    let (before, n_before) = (bench.results(), api.count("submits"));
+    for (names, told) in [
+        (&["1", "17"][..], "could not find the job \"17\""),
+        (&["cat"], "several jobs match \"cat\": 1 ("),
+        (
+            &["1", "dog"],
+            "could not make the job \"dog\" again: it is failed; submit it again with `promptbatch retry out --only ",
+        ),
+        (
+            &["cow", "1"],
+            "could not make the job \"cow\" again: it is pending; complete it with `promptbatch run` first",
+        ),
+    ] {
+        for more in [&[][..], &["--dry-run"]] {
+            let output = redo(&bench, &[names, more].concat());
+            expect_code(&output, 2);
+            assert!(stderr(&output).contains(told), "{names:?}: {}", stderr(&output));
+        }
+    }
+    bench.write("p.csv", "id,prompt,n,skip\ncat,a cat,2,yes\ncow,a cow,1,\n");
+    expect_code(&bench.output(&["redo", "out"]), 2);
+    assert_eq!((bench.results(), api.count("submits")), (before, n_before));
+    assert!(!bench.path("out/replaced").exists());
+    bench.output(&["run", "p.csv", "-o", "out", "--base-url", &api.url, "--progress", "none", "--replace-manifest"]);
+    for name in ["1", "dog"] {
+        let output = redo(&bench, &[name]);
+        expect_code(&output, 2);
+        assert!(stderr(&output).contains("no longer in the manifest, or its row says `skip`"), "{}", stderr(&output));
+    }
+}
+
+/// Goal: a dry run tells the cost and changes nothing. Method: compare the whole folder; prices known, unknown and from a flag; fixed
+/// seeds, with and without a new one.
+#[test]
+fn a_dry_run_tells_the_cost_and_changes_nothing() {
+    let bench = finished(quick(), "id,prompt,seed\ncat,a cat,5\ndog,a dog,\n", &[]);
+    let folder = || {
+        let names = files(&bench.path("out")).into_iter();
+        names.map(|name| (fs::read(bench.path(&name)).map(|bytes| hash(&bytes)).ok(), name)).collect::<Vec<_>>()
+    };
+    let before = folder();
+    let told = |args: &[&str]| {
+        let output = redo(&bench, &[args, &["--dry-run"]].concat());
+        expect_code(&output, 0);
+        stdout(&output)
+    };
+    let both = told(&["cat", "2", "000001"]);
+    assert!(both.starts_with("out: would make 2 jobs again, which is paid for again: cost unknown; give "), "{both}");
+    assert!(both.contains("\n  000001 [cat] a cat, seed 5\n  000002 [dog] a dog\n"), "{both}");
+    assert!(both.contains("warning: 1 job has a fixed seed, which mostly gives the same image again"), "{both}");
+    assert!(told(&["1", "2", "--price", "2 magicube"]).contains("paid for again: 4 magicube\n"));
+    assert!(!told(&["1", "--new-seed"]).contains("warning"));
+    assert_eq!((folder(), bench.stats().n_submits), (before, 2));
+    let output = redo(&bench, &["cat"]);
+    expect_code(&output, 0);
+    assert!(stderr(&output).contains("warning: 1 job has a fixed seed"), "{}", stderr(&output));
+    assert_eq!((bench.results()[0]["seed"].as_str(), bench.stats().n_submits), ("5", 3));
+    expect_code(&bench.output(&["verify", "out"]), 0);
+}
+
+/// Goal: the image that was paid for stays readable although the new one is refused. Method: the provider refuses the second submission.
+#[test]
+fn a_refused_redo_leaves_the_old_image_on_the_disk_and_in_the_history() {
+    let bench = Bench::new(quick());
+    bench.csv(1);
+    let api = Served::new(&bench, &[]);
+    expect_code(&bench.output(&["run", "prompts.csv", "-o", "out", "--base-url", &api.url, "-q"]), 0);
+    let old = images(&bench, "images");
+    let _api = api.again(&bench, &["--fail-rate", "1"]);
+    expect_code(&redo(&bench, &["1", "--new-seed"]), 100);
+    assert_eq!(bench.results()[0]["status"], "moderated");
+    assert!(images(&bench, "images").is_empty());
+    assert_eq!(images(&bench, "replaced").into_values().collect::<Vec<_>>(), old.into_values().collect::<Vec<_>>());
+    let log = stdout(&bench.output(&["log", "out", "1"]));
+    assert!(log.contains("the image before is kept as replaced/images/"), "{log}");
+}
+
+/// Goal: a damaged or missing image does not hinder the job, and a token is needed before anything is changed. Method: damage one image,
+/// remove another; first without a token.
+#[test]
+fn damaged_images_are_put_aside_and_a_missing_token_changes_nothing() {
+    let bench = finished(quick(), "prompt\na cat\na dog\n", &[]);
+    let names: Vec<_> = bench.results().iter().map(|row| row["file_name"].clone()).collect();
+    let before = images(&bench, "images");
+    let output = bench.command(&["redo", "out", "1"]).env_remove("MODELSCOPE_API_KEY").output().unwrap();
+    expect_code(&output, 3);
+    assert_eq!((images(&bench, "images"), bench.path("out/replaced").exists()), (before, false));
+    fs::write(bench.path("out").join(&names[0]), "damaged").unwrap();
+    fs::remove_file(bench.path("out").join(&names[1])).unwrap();
+    expect_code(&redo(&bench, &["1", "2", "--new-seed"]), 0);
+    bench.check_images(2);
+    assert_eq!(fs::read(bench.path("out/damaged").join(&names[0])).unwrap(), b"damaged");
+    assert_eq!(images(&bench, "replaced").len(), 0);
+}
+
+/// Returns how many times jobs were made again, and whether the end of that is still to be seen.
+fn redone(bench: &Bench) -> (usize, bool) {
+    let ledger = rusqlite::Connection::open(bench.path("out/run.db")).unwrap();
+    let n = ledger.query_row("SELECT count(*) FROM events WHERE kind = 'redone'", (), |row| row.get(0)).unwrap();
+    let open = "SELECT count(*) FROM meta WHERE key = 'redo' AND value <> ''";
+    (n, ledger.query_row(open, (), |row| row.get(0)).unwrap())
+}
+
+/// Goal: a kill at any moment loses neither image, and no job is paid for more often than it says. Method: kill -9 at random moments of
+/// one redo, look for the old bytes under both names after each, and continue with the same command, or with `run`, to the end.
+#[test]
+fn a_kill_at_any_moment_loses_neither_image() {
+    let config =
+        SimulatorConfig { latency: Duration::from_millis(300), answer_delay: Duration::from_millis(20), ..quick() };
+    let bench = finished(config, "prompt\na cat\na dog\na cow\na hen\n", &[]);
+    let mut rng = fastrand::Rng::with_seed(4712);
+    for round in 0..6_usize {
+        let old = images(&bench, "images");
+        let n_before = bench.stats().n_accepted;
+        let mut n_kills = 0;
+        let command = if round % 2 == 0 { "redo" } else { "run" };
+        loop {
+            let args = ["redo", "out", "1", "2", "4", "--new-seed", "-j", "1", "--resubmits", "20"];
+            let mut child = match (command, n_kills) {
+                ("run", 1..) => bench.spawn("p.csv", &["-j", "1", "--resubmits", "20"]),
+                _ => bench.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(),
+            };
+            let pause = if n_kills % 2 == 0 { rng.u64(0..120) } else { rng.u64(0..700) };
+            std::thread::sleep(Duration::from_millis(pause));
+            if child.try_wait().unwrap().is_some() {
+                break;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            n_kills += 1;
+            let everywhere: Vec<_> =
+                [images(&bench, "images"), images(&bench, "replaced")].into_iter().flatten().collect();
+            for (name, bytes) in &old {
+                assert!(
+                    everywhere.iter().any(|(_, kept)| kept == bytes),
+                    "round {round}, kill {n_kills}: {name} is lost"
+                );
+            }
+            let (n_redone, is_open) = redone(&bench);
+            if n_redone == 3 * (round + 1) && !is_open {
+                break; // It was killed after its end.
+            }
+            if n_redone == 3 * round {
+                n_kills = 0; // Nothing was begun: `run` would find nothing to continue.
+            }
+        }
+        expect_code(&bench.run("p.csv", &["--resubmits", "20"]), 0);
+        bench.check_images(4);
+        let (new, kept) = (images(&bench, "images"), images(&bench, "replaced"));
+        for (name, bytes) in &old {
+            let is_redone = !name.contains("cow");
+            assert_eq!(new.get(name) == Some(bytes), !is_redone, "round {round}: {name}");
+            assert_eq!(kept.values().any(|kept| kept == bytes), is_redone, "round {round}: {name}");
+        }
+        assert_eq!(kept.len(), 3 * (round + 1), "each is kept once");
+        let n_doubts = bench.results().iter().map(|row| row["submits_in_doubt"].parse::<u64>().unwrap()).sum::<u64>();
+        assert!(bench.stats().n_accepted - n_before <= 3 + n_doubts, "round {round}: paid for too often");
+    }
+}
+
+/// Goal: the same command continues, and makes no job twice. Method: one job at a time by `--limit`, with a limit on the cost between, and
+/// then once more, which is another wish.
+#[test]
+fn the_same_command_continues_and_makes_no_job_twice() {
+    let bench = finished(quick(), "prompt\na cat\na dog\na cow\n", &["--price", "2 magicube"]);
+    let jobs = ["1", "2", "3"];
+    let step = |more: &[&str]| redo(&bench, &[&jobs, more].concat());
+    expect_code(&step(&["--limit", "1"]), 5);
+    let statuses = || bench.results().iter().map(|row| row["status"].clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (statuses(), bench.stats().n_accepted),
+        (vec!["succeeded".into(), "pending".into(), "pending".into()], 4)
+    );
+    expect_code(&step(&["--max-cost", "8"]), 75);
+    assert_eq!(bench.stats().n_accepted, 4);
+    let output = step(&["--limit", "1"]);
+    expect_code(&output, 5);
+    let words = stderr(&output);
+    assert!(words.contains("out: 2 jobs continued, from an interrupted redo"), "{words}");
+    assert!(words.contains("out: 1 job ended already, in an interrupted redo"), "{words}");
+    assert!(!words.contains("paid for again"), "{words}");
+    expect_code(&step(&[]), 0);
+    assert_eq!((bench.stats().n_accepted, images(&bench, "replaced").len()), (6, 3));
+    bench.check_images(3);
+    expect_code(&step(&["--new-seed"]), 0);
+    assert_eq!((bench.stats().n_accepted, images(&bench, "replaced").len()), (9, 6));
+}
