@@ -48,7 +48,7 @@ pub mod run {
 #[cfg(feature = "simulator")]
 pub mod simulator {
     pub use crate::simulator::http::{Simulator, SimulatorThread};
-    pub use crate::simulator::message::{ContentKey, Delivery, HttpRequest, Reply, ReplyBody};
+    pub use crate::simulator::message::{ContentKey, Delivery, HttpRequest, InlinePicture, Reply, ReplyBody};
     pub use crate::simulator::picture::Picture;
     pub use crate::simulator::range::ByteRange;
     pub use crate::simulator::server::Server;

@@ -24,6 +24,9 @@ pub struct Accepted {
     /// Address at which the task is polled. If it is named here, it stands for the task, and `poll.path` is left out.
     #[schemars(with = "List<String>")]
     pub status_url: List<Pointer>,
+    /// Codes of an error that says: a submission with this id was accepted before. The submission id is then the task id.
+    #[schemars(with = "List<String>")]
+    pub conflict: List<String>,
     /// Cost of the task.
     #[schemars(with = "List<String>")]
     pub cost: List<Pointer>,

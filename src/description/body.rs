@@ -178,6 +178,7 @@ mod tests {
             json!(768),
             json!("4:3"),
             json!(7),
+            json!("7"),
             json!(4),
             json!(3.5),
             json!("https://a.example/x.png"),

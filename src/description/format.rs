@@ -20,8 +20,8 @@ pub struct Description {
     /// Help for the name, in one line.
     pub help: String,
     /// Built-in description that this one extends. Maps are merged name by name, null removes a name, rows of `errors.table` precede those
-    /// of the extended description, and everything else is replaced. Never inherited are the name, the address, the token, prices, examples
-    /// and what is unverified.
+    /// of the extended description, and everything else is replaced. Never inherited are the name, the address, the token, limits, prices,
+    /// examples and what is unverified.
     pub extends: Option<String>,
     /// Default base URL, without `/v1` at its end: the paths begin with it.
     pub base_url: String,
@@ -90,6 +90,8 @@ pub struct TokenRules {
     pub page: String,
     /// True if the service works without a token.
     pub optional: bool,
+    /// Public token of users without an account, which is sent if there is no other.
+    pub anonymous: String,
 }
 
 /// Documented prices. They change; the date says when they were read.

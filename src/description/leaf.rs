@@ -28,6 +28,8 @@ pub enum Leaf {
     AspectRatio,
     /// `$seed`: the seed, a number.
     Seed,
+    /// `$seed:text`: the seed as a text, for APIs that want it so.
+    SeedText,
     /// `$steps`: the number of steps.
     Steps,
     /// `$guidance`: the guidance scale.
@@ -62,7 +64,7 @@ pub struct LeafError(String);
 
 impl Leaf {
     /// All variables.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Prompt,
         Self::Model,
         Self::NegativePrompt,
@@ -72,6 +74,7 @@ impl Leaf {
         Self::Height,
         Self::AspectRatio,
         Self::Seed,
+        Self::SeedText,
         Self::Steps,
         Self::Guidance,
         Self::ImageUrl,
@@ -93,6 +96,7 @@ impl Leaf {
             Self::Height => "$height",
             Self::AspectRatio => "$aspect_ratio",
             Self::Seed => "$seed",
+            Self::SeedText => "$seed:text",
             Self::Steps => "$steps",
             Self::Guidance => "$guidance",
             Self::ImageUrl => "$image_url",
@@ -114,7 +118,7 @@ impl Leaf {
             Self::Model => Some("model"),
             Self::NegativePrompt => Some("negative_prompt"),
             Self::SizeWithX | Self::SizeWithStar | Self::Width | Self::Height | Self::AspectRatio => Some("size"),
-            Self::Seed => Some("seed"),
+            Self::Seed | Self::SeedText => Some("seed"),
             Self::Steps => Some("steps"),
             Self::Guidance => Some("guidance"),
             Self::ImageUrl | Self::ImageUrls => Some("image_url"),
@@ -145,6 +149,7 @@ impl Leaf {
             Self::Height => size.map(|size| json!(size.height)),
             Self::AspectRatio => size.map(|size| json!(aspect_ratio(size))),
             Self::Seed => seed.map(|seed| json!(seed)),
+            Self::SeedText => seed.map(|seed| json!(seed.to_string())),
             Self::Steps => steps.map(|steps| json!(steps)),
             Self::Guidance => guidance.map(|guidance| json!(guidance)),
             Self::ImageUrl => match image_url.as_slice() {

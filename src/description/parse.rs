@@ -14,7 +14,7 @@ const EXTENDS_MAX: usize = 4;
 
 /// Fields that an extending description never inherits. A token must not be sent to another service, and what was checked of one service is
 /// not true of another.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "name",
     "help",
     "extends",
@@ -23,6 +23,7 @@ const OWN: [&str; 12] = [
     "token",
     "token_hosts",
     "default_model",
+    "limits",
     "prices",
     "unverified",
     "examples",

@@ -47,7 +47,7 @@ pub struct Submit {
     /// Encoding of the body.
     pub encoding: Encoding,
     /// Body, a tree of JSON. The leaves `$prompt`, `$model`, `$negative_prompt`, `$size:WxH`, `$size:W*H`, `$width`, `$height`,
-    /// `$aspect_ratio`, `$seed`, `$steps`, `$guidance`, `$image_url`, `$image_urls`, `$loras` and `$submission_id` are replaced with
+    /// `$aspect_ratio`, `$seed`, `$seed:text`, `$steps`, `$guidance`, `$image_url`, `$image_urls`, `$loras` and `$submission_id` are replaced with
     /// values. A leaf without a value disappears with its key. `$$` begins a text with a dollar sign.
     #[schemars(with = "Value")]
     pub body: Tree,

@@ -157,14 +157,20 @@ fn task(description: &Description, checker: &mut Checker) {
             checker.require(!has_url, "poll", Some("path"), "`accepted.status_url` already names the address");
         }
     }
+    let has_conflict = !accepted.conflict.is_empty();
+    let sends_id = description.submit.leaves().iter().any(|(_, leaf)| *leaf == Leaf::SubmissionId);
+    let is_known = !has_conflict || (sends_id && !has_url && !description.errors.code.is_empty());
+    let what =
+        "a conflict of ids needs `$submission_id` in the submission, `errors.code`, and a task without an address";
+    checker.require(is_known, "accepted", Some("conflict"), what);
     let of_request = poll.body.iter().flat_map(Tree::leaves).any(|(_, leaf)| leaf != Leaf::TaskId);
     checker.require(!of_request, "poll", Some("body"), "only `$task_id` is known when a task is polled");
     checker.require(!poll.status.is_empty(), "poll", Some("status"), "say where the answer has the status");
     let has_done = poll.words.values().any(|word| *word == TaskWord::Done);
     checker.require(has_done, "poll", Some("words"), "no word means `done`");
     checker.require(!answer.images.is_empty(), "answer", Some("images"), "say where a finished task has its images");
-    let is_link = answer.kind != ImageKind::Body;
-    checker.require(is_link, "answer", Some("kind"), "a task's answer is JSON: write `link` or `base64`");
+    let is_link = answer.kind == ImageKind::Link;
+    checker.require(is_link, "answer", Some("kind"), "the images of a task must be links");
 }
 
 fn answer(description: &Description, checker: &mut Checker) {

@@ -47,7 +47,7 @@ pub enum ImageKind {
     Link,
     /// Base64 texts, with or without a `data:` prefix. A web address in their place is a link.
     Base64,
-    /// The body of the answer is the image.
+    /// The body of the answer is the image. If it is JSON, the pointers lead to base64 texts.
     Body,
 }
 

@@ -4,9 +4,11 @@
 //! A provider is a file or a folder here, with a [description](spec::ProviderSpec), and a row in the [table](registry::PROVIDERS). Flags,
 //! help, checks of manifests, ledgers and results know providers by the table only. [`http`] is for the clients of all of them.
 
+pub(crate) mod builtin;
 pub mod config;
 #[cfg(all(test, feature = "simulator"))]
 mod conformance;
+pub(crate) mod described;
 pub mod http;
 pub mod modelscope;
 pub mod registry;

@@ -32,6 +32,8 @@ pub(super) struct Submission {
     /// Seed of the picture, derived from the model, the prompt and the seed parameter.
     pub(super) picture_seed: u64,
     pub(super) size: Option<Size>,
+    /// Id that the client gave to the submission; `None` if the API has no such ids.
+    pub(super) id: Option<String>,
 }
 
 /// Parses and validates the body of a submission. Unknown fields are allowed, as in the real service.
@@ -56,7 +58,8 @@ pub(super) fn submission(body: &[u8]) -> Result<Submission, Refusal> {
 
     let picture_seed = hash(format!("{seed:?} {model} {prompt}").as_bytes());
     let (model, prompt) = (model.to_owned(), prompt.to_owned());
-    Ok(Submission { model, prompt, seed, picture_seed, size, content: ContentKey::of(&Value::Object(map)) })
+    let content = ContentKey::of(&Value::Object(map));
+    Ok(Submission { model, prompt, seed, picture_seed, size, content, id: None })
 }
 
 fn invalid(message: impl Into<String>) -> Refusal {

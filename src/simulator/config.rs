@@ -1,7 +1,9 @@
 //! Configuration of the simulated service: latency, limits and faults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::description::format::Description;
 use crate::model::limits::Rate;
 use crate::model::request::Size;
 use crate::simulator::faults::FaultPlan;
@@ -9,6 +11,10 @@ use crate::simulator::faults::FaultPlan;
 /// Behaviour of a simulated service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimulatorConfig {
+    /// Described API to play; `None`, the default, plays that of ModelScope.
+    pub api: Option<Arc<Description>>,
+    /// Time until an accepted submission is found by a question for it, of APIs that answer such questions.
+    pub list_delay: Duration,
     /// Median latency of a task; latencies have a lognormal distribution.
     pub latency: Duration,
     /// Standard deviation of the latency's logarithm. 0 gives all tasks the same latency. With 0.3, nineteen in twenty tasks take between a
@@ -48,6 +54,8 @@ pub struct SimulatorConfig {
 impl Default for SimulatorConfig {
     fn default() -> Self {
         Self {
+            api: None,
+            list_delay: Duration::ZERO,
             latency: Duration::from_secs(2),
             latency_sigma: 0.3,
             answer_delay: Duration::ZERO,

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::{Error, Router};
 use bytes::Bytes;
@@ -225,7 +225,7 @@ async fn send(reply: Reply, face: &HandlerState, fuse: &ConnectionBreaker) -> Re
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(drawn.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in drawn.headers {
-        if let Ok(value) = HeaderValue::try_from(value) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
     }

@@ -1,8 +1,11 @@
 //! Requests and replies of the simulated server, as plain values.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::simulator::picture::Picture;
@@ -81,7 +84,7 @@ pub struct Reply {
     /// HTTP status code.
     pub status: u16,
     /// Headers; names are in lower case.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// Body of the response.
     pub body: ReplyBody,
     /// Requested part of the body; `None` for the whole body.
@@ -102,6 +105,21 @@ pub enum ReplyBody {
     Picture(Picture),
     /// First half of this PNG file, sent as if it were complete.
     HalfPicture(Picture),
+    /// Text with the PNG file of a picture as base64 inside.
+    Inline(InlinePicture),
+}
+
+/// Text with a picture as base64 inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlinePicture {
+    /// Text before the picture.
+    pub before: String,
+    /// Picture.
+    pub picture: Picture,
+    /// True if only the first half of the file is sent, as if it were complete.
+    pub is_half: bool,
+    /// Text behind the picture.
+    pub after: String,
 }
 
 impl ReplyBody {
@@ -115,6 +133,7 @@ impl ReplyBody {
         match self {
             Self::Bytes(_) => None,
             Self::Picture(picture) | Self::HalfPicture(picture) => Some(*picture),
+            Self::Inline(inline) => Some(inline.picture),
         }
     }
 
@@ -126,6 +145,11 @@ impl ReplyBody {
                 let mut bytes = draw(picture);
                 bytes.truncate(bytes.len() / 2);
                 bytes
+            }
+            Self::Inline(InlinePicture { before, picture, is_half, after }) => {
+                let bytes = draw(picture);
+                let n_bytes = if is_half { bytes.len() / 2 } else { bytes.len() };
+                [before, STANDARD.encode(&bytes[..n_bytes]), after].concat().into_bytes()
             }
         }
     }
@@ -156,7 +180,7 @@ const GARBAGE: &[u8] = b"{\"task_id\":\"\x00\xfe\xff\x1b[2J\x07";
 impl Reply {
     /// Creates a response with this body, which arrives complete.
     pub fn new(status: u16, content_type: &str, body: ReplyBody) -> Self {
-        let headers = vec![("content-type", content_type.to_owned())];
+        let headers = vec![("content-type".into(), content_type.to_owned())];
         Self { status, headers, body, range: None, delivery: Delivery::Whole, delay: Duration::ZERO }
     }
 
@@ -196,8 +220,8 @@ impl Reply {
     }
 
     #[must_use]
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub(super) fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
@@ -225,7 +249,7 @@ impl Reply {
             }
         };
         let mut headers = self.headers;
-        headers.extend(content_range.map(|range| ("content-range", range)));
+        headers.extend(content_range.map(|range| ("content-range".into(), range)));
         Self { status, headers, body: ReplyBody::Bytes(bytes), range: None, ..self }
     }
 

@@ -1,4 +1,5 @@
-//! Simulator of the ModelScope API on this machine, with faults on request; needs no account and costs no money.
+//! Simulator of image APIs on this machine, with faults on request; needs no account and costs no money. It plays the API of ModelScope,
+//! or any described one.
 //!
 //! [`server::Server`] is the API as one value, without I/O: deterministic tests call it directly, in virtual time. [`http::Simulator`]
 //! serves it on a loopback socket, for any client.
@@ -8,6 +9,7 @@ mod bandwidth;
 mod check;
 pub mod config;
 mod connection;
+mod described;
 pub mod faults;
 pub(crate) mod http;
 pub(crate) mod message;

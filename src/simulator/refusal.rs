@@ -17,6 +17,12 @@ pub(crate) enum Refusal {
     /// Status 401: the token is missing or wrong.
     #[error("Please bind your Alibaba Cloud account before use.")]
     Unauthorized,
+    /// Status 403: the token may not do this.
+    #[error("Forbidden")]
+    Forbidden,
+    /// Status 400: the prompt is refused for its content.
+    #[error("Your request was refused because of its content")]
+    Content,
     /// Status 404: the path does not exist.
     #[error("there is nothing at {0}")]
     NoPath(String),
@@ -35,18 +41,23 @@ pub(crate) enum Refusal {
     /// Status 429: the daily quota is used up.
     #[error("You have exceeded today's quota for model {0}, please try again tomorrow")]
     Quota(String),
+    /// Status 500: the service is busy.
+    #[error("Server is busy, please try again later")]
+    Busy,
 }
 
 impl Refusal {
     /// Returns the HTTP status code.
     pub(crate) const fn status(&self) -> u16 {
         match self {
-            Self::Invalid(_) | Self::NoModel(_) | Self::Synchronous => 400,
+            Self::Invalid(_) | Self::NoModel(_) | Self::Synchronous | Self::Content => 400,
             Self::Unauthorized => 401,
+            Self::Forbidden => 403,
             Self::NoPath(_) => 404,
             Self::Method(_) => 405,
             Self::TooLarge => 413,
             Self::Rate | Self::Concurrency | Self::Quota(_) => 429,
+            Self::Busy => 500,
         }
     }
 
@@ -63,6 +74,9 @@ impl Refusal {
             Self::Rate => "rate",
             Self::Concurrency => "concurrency",
             Self::Quota(_) => "quota",
+            Self::Forbidden => "forbidden",
+            Self::Content => "content",
+            Self::Busy => "busy",
         }
     }
 }

@@ -23,6 +23,12 @@ pub struct Stats {
     pub n_polls: u64,
     /// Polls for unknown tasks, or without the header that gives the type of task.
     pub n_polls_lost: u64,
+    /// Requests for the results of finished tasks, of APIs that have them apart.
+    pub n_results: u64,
+    /// Questions for submissions, of APIs that answer them.
+    pub n_finds: u64,
+    /// Submissions with the id of an accepted one, which were answered like the first.
+    pub n_repeated: u64,
     /// Requests for images.
     pub n_images: u64,
     /// Requests for the rest of an image, included in `n_images`.
@@ -60,6 +66,9 @@ impl Stats {
             "unfinished_max": self.n_unfinished_max,
             "polls": self.n_polls,
             "polls_lost": self.n_polls_lost,
+            "results": self.n_results,
+            "finds": self.n_finds,
+            "repeated": self.n_repeated,
             "images": self.n_images,
             "images_continued": self.n_images_continued,
             "image_bytes": self.n_image_bytes,

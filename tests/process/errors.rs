@@ -172,6 +172,9 @@ const CANNOT_BE_MEANT: &[&[&str]] = &[
     &["completions", "csh"],
     &["man", "rnu"],
     &["simulate", "--fault", "gremlins=0.5"],
+    &["simulate", "--provider", "dalle"],
+    &["simulate", "--provider", "absent.yaml"],
+    &["simulate", "--provider", "prompts.csv"],
 ];
 
 /// Returns the messages of the program for command lines that can only be mistakes.

@@ -6,6 +6,7 @@ mod bench;
 mod books;
 mod choices;
 mod chores;
+mod clients;
 mod contract;
 mod disk;
 mod edited;

@@ -1,6 +1,8 @@
 //! Command `simulate`: serves the simulated API until a signal stops it.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,13 +13,20 @@ use crate::cli::flags::duration;
 use crate::cli::flags::units::bytes;
 use crate::cli::output::{print, print_message};
 use crate::cli::runtime::runtime;
+use crate::description::format::Description;
+use crate::description::parse::{BYTES_MAX, parse};
+use crate::model::escape::escape;
 use crate::model::limits::Rate;
 use crate::model::request::Size;
+use crate::provider::builtin;
 use crate::provider::simulator::PLAYED;
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::faults::{self, FaultSetting};
 use crate::simulator::http::Simulator;
 use crate::simulator::picture::SIDE_PIXELS_MAX;
+
+/// Name of the API that is played unless another one is chosen.
+const MODELSCOPE: &str = "modelscope";
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 const HELP: &str = "\
@@ -25,6 +34,7 @@ Examples:
   promptbatch simulate                                  on http://127.0.0.1:8080, any token will do
   promptbatch simulate --rate 2/s --quota 100           see a rate limit and a used-up quota
   promptbatch simulate --fault 500=0.05 --fault cut=0.05
+  promptbatch simulate --provider openai                OpenAI's API, for its own clients too
   promptbatch run prompts.yaml --base-url http://127.0.0.1:8080/
 The address is printed on stdout. The server runs until it is interrupted, and draws its pictures
 from the requests.";
@@ -36,6 +46,10 @@ pub(crate) fn help() -> String {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
+    /// API to play: `modelscope`, another provider's name, or a file with the description of an API
+    #[arg(long, value_name = "NAME|FILE", default_value = MODELSCOPE)]
+    pub provider: String,
+
     /// Port on 127.0.0.1, or 0 for any free port
     #[arg(long, default_value_t = 8080, env = "PROMPTBATCH_PORT")]
     pub port: u16,
@@ -81,9 +95,13 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "WxH")]
     pub image_size: Option<Size>,
 
-    /// How long a link to an image lasts, for example 30s [default: forever]
+    /// How long a link to an image lasts, for example 30s [default: as long as the provider keeps images]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub link_lifetime: Option<Duration>,
+
+    /// How long an accepted submission is missing from the lists of those APIs that list them
+    #[arg(long, value_name = "D", default_value = "0s", value_parser = duration)]
+    pub list_delay: Duration,
 
     /// Bandwidth that all images share, in bytes per second, for example 100kB [default: unlimited]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
@@ -103,8 +121,15 @@ pub(crate) fn simulate(args: SimulateArgs) -> Exit {
         print_message(&format!("error: the sides of --image-size must be at most {SIDE_PIXELS_MAX} pixels"));
         return Exit::Usage;
     }
+    let api = match played(&args.provider) {
+        Ok(api) => api,
+        Err(words) => {
+            print_message(&format!("error: {words}"));
+            return Exit::Usage;
+        }
+    };
     let port = args.port;
-    let config = config(args);
+    let config = config(args, api);
     match runtime().and_then(|runtime| runtime.block_on(serve(config, port))) {
         Ok(exit) => exit,
         Err(error) => {
@@ -116,8 +141,37 @@ pub(crate) fn simulate(args: SimulateArgs) -> Exit {
     }
 }
 
-fn config(args: SimulateArgs) -> SimulatorConfig {
+/// Returns the description of the API with this name, or in this file; `None` for that of ModelScope.
+fn played(provider: &str) -> Result<Option<Arc<Description>>, String> {
+    if provider == MODELSCOPE {
+        return Ok(None);
+    }
+    let parsed = |file: &str, text: &str| {
+        parse(file, text, &builtin::text).map(|api| Some(Arc::new(api))).map_err(|error| error.to_string())
+    };
+    if let Some(text) = builtin::text(provider) {
+        return parsed(provider, text);
+    }
+    if !provider.contains(['/', '\\', '.']) {
+        let names: Vec<_> = [MODELSCOPE].into_iter().chain(builtin::BUILT_IN.iter().map(|row| row.name)).collect();
+        return Err(format!(
+            "there is no provider {provider:?} to play; choose {}, or name a file with a description, such as ./my.yaml",
+            names.join(", ")
+        ));
+    }
+    let mut text = String::new();
+    // A file beyond the limit is refused by the parser, and never read to its end.
+    let limit = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(provider)
+        .and_then(|file| file.take(limit).read_to_string(&mut text))
+        .map_err(|error| format!("could not read the description {}: {error}; check --provider", escape(provider)))?;
+    parsed(provider, &text)
+}
+
+fn config(args: SimulateArgs, api: Option<Arc<Description>>) -> SimulatorConfig {
     SimulatorConfig {
+        api,
+        list_delay: args.list_delay,
         latency: args.latency,
         latency_sigma: args.latency_sigma,
         rate: args.rate,
@@ -135,20 +189,32 @@ fn config(args: SimulateArgs) -> SimulatorConfig {
     }
 }
 
+/// Returns the command that uses the service, with a variable for the token if one is needed.
+fn usage(api: Option<&Description>, url: &str) -> String {
+    let (variable, provider) = match api {
+        None => (PLAYED.token.variables.first().copied(), String::new()),
+        Some(api) => (api.token.env.first().map(String::as_str), format!(" --provider {}", api.name)),
+    };
+    let token = variable.map_or_else(String::new, |variable| format!("{variable}=x "));
+    format!("{token}promptbatch run prompts.yaml{provider} --base-url {url}")
+}
+
 async fn serve(config: SimulatorConfig, port: u16) -> io::Result<Exit> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let api = config.api.clone();
     let simulator = Simulator::start(config, port).await?;
     let url = simulator.url().to_owned();
     let printed = print(&format!("{url}\n"));
     if printed != Exit::Done {
         return Ok(printed);
     }
-    let variable = PLAYED.token.variables[0];
+    let name = api.as_ref().map_or(MODELSCOPE, |api| &api.name);
     print_message(&format!(
-        "a simulated API, no account and no cost; any token will do\n\
-         use it:   {variable}=x promptbatch run prompts.yaml --base-url {url}\n\
+        "the simulated API of {name}, no account and no cost; any token will do\n\
+         use it:   {}\n\
          counts:   {url}/stats\n\
-         stop it:  Ctrl-C"
+         stop it:  Ctrl-C",
+        usage(api.as_deref(), &url)
     ));
     tokio::select! {
         _ = interrupt.recv() => (),

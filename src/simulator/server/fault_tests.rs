@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::tests::{CAT, assert_refused, at, calm, faulty, image_path, poll, status, submission, submit, without};
 use super::*;

@@ -14,8 +14,8 @@ const MISROUTED_FOR: Duration = Duration::from_secs(4);
 /// State of the network path between two submissions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gateway {
-    /// Body of the last acceptance, as a cache stores it.
-    cached: Option<Vec<u8>>,
+    /// Last acceptance, as a cache stores it: its type and its body.
+    cached: Option<(String, ReplyBody)>,
     /// Page that answers all submissions, and the start of the wrong route.
     misrouted: Option<(&'static GatewayPage, Timestamp)>,
 }
@@ -40,15 +40,14 @@ impl Gateway {
 
     /// Stores an acceptance, as a cache on the network path does.
     pub(super) fn cache(&mut self, acceptance: &Reply) {
-        if let ReplyBody::Bytes(body) = &acceptance.body {
-            self.cached = Some(body.clone());
-        }
+        let content_type = acceptance.header("content-type").unwrap_or("application/json");
+        self.cached = Some((content_type.to_owned(), acceptance.body.clone()));
     }
 
     /// Returns the previous acceptance; `None` if there was none.
     pub(super) fn cached(&self) -> Option<Reply> {
-        let body = self.cached.clone()?;
-        Some(Reply::new(200, "application/json", ReplyBody::Bytes(body)))
+        let (content_type, body) = self.cached.clone()?;
+        Some(Reply::new(200, &content_type, body))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Image host of the simulator: pictures, parts of them, links that expire, and faults of downloads.
 
 use crate::model::time::Timestamp;
+use crate::simulator::described::auth::has_token;
 use crate::simulator::faults::{ImageFault, InjectedFault};
 use crate::simulator::message::{Delivery, HttpRequest, Reply, ReplyBody};
 use crate::simulator::picture::Picture;
@@ -10,22 +11,43 @@ use crate::simulator::server::{IMAGE_PATH, Server};
 impl Server {
     /// Returns the link of a picture, for a client that polls now.
     pub(super) fn link(&self, now: Timestamp, request: &HttpRequest, picture: Picture) -> String {
+        let lifetime =
+            self.config.link_lifetime.map(|lifetime| i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX));
+        let expires_at = lifetime.map(|millis| Timestamp::from_millis(now.millis().saturating_add(millis)));
+        Self::link_until(request, picture, expires_at)
+    }
+
+    /// Returns the link of a picture that lasts until this time, rounded down to a second.
+    pub(super) fn link_until(request: &HttpRequest, picture: Picture, expires_at: Option<Timestamp>) -> String {
         let host = request.header("host").unwrap_or("127.0.0.1");
         let link = format!("http://{host}{IMAGE_PATH}{}.png", picture.name());
-        let Some(lifetime) = self.config.link_lifetime else { return link };
-        let millis = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
-        format!("{link}?Expires={}", now.millis().saturating_add(millis).div_euclid(1000))
+        match expires_at {
+            Some(expires_at) => format!("{link}?Expires={}", expires_at.millis().div_euclid(1000)),
+            None => link,
+        }
+    }
+
+    fn has_token(&self, request: &HttpRequest) -> bool {
+        match &self.config.api {
+            None => request.header("authorization").is_some(),
+            Some(api) => has_token(api, request),
+        }
+    }
+
+    /// Returns whether every link has a time at which it expires.
+    fn links_expire(&self) -> bool {
+        self.config.link_lifetime.is_some() || self.config.api.as_ref().is_some_and(|api| api.keeps.is_some())
     }
 
     /// Answers a request for an image.
     pub(super) fn image(&mut self, now: Timestamp, request: &HttpRequest, name: &str) -> Reply {
         self.stats.n_images += 1;
-        self.stats.n_token_leaks += u64::from(request.header("authorization").is_some());
+        self.stats.n_token_leaks += u64::from(self.has_token(request));
         let name = name.strip_suffix(".png").or_else(|| name.strip_suffix(".jpg"));
         let missing = || Reply::xml_error(404, "NoSuchKey", "The specified key does not exist.");
         let expired = || Reply::xml_error(403, "AccessDenied", "Request has expired.");
         let Some(picture) = name.and_then(Picture::from_name) else { return missing() };
-        if self.config.link_lifetime.is_some() && expires_at(request).is_none_or(|expires_at| expires_at <= now) {
+        if self.links_expire() && expires_at(request).is_none_or(|expires_at| expires_at <= now) {
             self.stats.n_links_expired += 1;
             return expired();
         }

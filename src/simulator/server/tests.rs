@@ -1,9 +1,10 @@
 //! Tests of the simulated service with every kind of request, in virtual time.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::simulator::message::ReplyBody;
+use crate::simulator::server::modelscope::{SUBMIT_PATH, TASK_PATH};
 
 const START: i64 = 1_790_000_000_000;
 pub(super) const CAT: &str = r#"{"model":"Qwen/Qwen-Image","prompt":"a golden cat"}"#;
@@ -248,6 +249,7 @@ fn stats_are_served() {
     let stats = json(&server.handle(at(0), &HttpRequest::get("/stats?pretty")));
     let expected = json!({
         "submits": 1, "accepted": 1, "contents": 1, "accepted_twice": 0, "unfinished_max": 1, "polls": 1, "polls_lost": 0,
+        "results": 0, "finds": 0, "repeated": 0,
         "images": 0, "images_continued": 0, "image_bytes": 0, "links_expired": 0, "token_leaks": 0, "refused": { "path": 1 }, "faults": { "poll-500": 1 },
     });
     assert_eq!(stats, expected);

@@ -1,0 +1,108 @@
+//! Images of an answer: their links, or the names under which their bytes were kept while the answer arrived.
+
+use serde_json::Value;
+
+use crate::description::format::Description;
+use crate::description::pointer::{Pointer, scalar};
+use crate::description::words::{Billed, FaultWord, ImageKind};
+use crate::model::outcome::{IMAGES_COUNTED_MAX, Url};
+use crate::provider::described::reading::Reading;
+
+/// Longest image link that is followed, in bytes; a limit that is usual in browsers and servers.
+const LINK_BYTES_MAX: usize = 8192;
+
+/// Scheme of an image whose bytes came inside an answer.
+const KEPT: &str = "spool:";
+
+/// Pointer to the image of an answer that is an image itself.
+const BODY: &str = "/$body";
+
+/// Image of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ImageText {
+    /// Link, or the name of kept bytes.
+    Link(Url),
+    /// Base64 that is still to be decoded.
+    Base64(String),
+}
+
+/// Images of an answer, or the reason why it has none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ImageSearch {
+    /// Images, at least one.
+    Found(Vec<ImageText>),
+    /// Surely no usable image, for this reason.
+    Refused(FaultWord, String),
+    /// The answer has the form of a success without an image.
+    Empty(FaultWord),
+    /// The answer does not say anything about images.
+    Nothing,
+}
+
+/// Finds the images of an answer.
+pub(crate) fn find(api: &Description, reading: &Reading) -> ImageSearch {
+    let rules = &api.answer;
+    if let Some((kind, word)) = refusal(api, reading) {
+        return ImageSearch::Refused(kind, word);
+    }
+    let body = BODY.parse::<Pointer>().into_iter().filter(|_| rules.kind == ImageKind::Body);
+    let pointers: Vec<Pointer> = body.chain(rules.images.iter().cloned()).collect();
+    let mut found: Vec<ImageText> = Vec::new();
+    for text in reading.texts() {
+        for value in pointers.iter().flat_map(|pointer| pointer.all(text)) {
+            let image = image(value, rules.kind).filter(|image| !found.contains(image));
+            found.extend(image.filter(|_| found.len() < IMAGES_COUNTED_MAX));
+        }
+    }
+    if !found.is_empty() {
+        return ImageSearch::Found(found);
+    }
+    let has_form = reading.whole().is_some_and(|body| pointers.iter().any(|pointer| has_parent(pointer, body)));
+    if has_form { ImageSearch::Empty(rules.empty.unwrap_or(FaultWord::BadOutput)) } else { ImageSearch::Nothing }
+}
+
+/// Returns whether an ending of this kind is paid for.
+pub(crate) fn is_billed(api: &Description, kind: FaultWord) -> bool {
+    // Without a statement of the provider, only a refusal for the content is free.
+    kind != FaultWord::Moderated || api.bills.contains(&Billed::Moderated)
+}
+
+/// Returns the first word beside the images that says that there is no usable one.
+fn refusal(api: &Description, reading: &Reading) -> Option<(FaultWord, String)> {
+    let rules = &api.answer;
+    let body = reading.whole()?;
+    let words = rules.reason.iter().flat_map(|pointer| pointer.all(body)).filter_map(scalar);
+    let known = |word: &String| rules.reasons.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+    words.into_iter().find_map(|word| known(&word).map(|(_, kind)| (*kind, word.clone())))
+}
+
+fn image(value: &Value, kind: ImageKind) -> Option<ImageText> {
+    let text = value.as_str()?.trim();
+    let link = || ImageText::Link(Url(text.to_owned()));
+    let is_web = text.starts_with("https://") || text.starts_with("http://");
+    if text.starts_with(KEPT) || is_web {
+        return (text.len() <= LINK_BYTES_MAX).then(link);
+    }
+    if let Some(data) = text.strip_prefix("data:") {
+        let (_, base64) = data.split_once(";base64,")?;
+        return Some(ImageText::Base64(base64.to_owned()));
+    }
+    match kind {
+        ImageKind::Base64 | ImageKind::Body if !text.is_empty() => Some(ImageText::Base64(text.to_owned())),
+        ImageKind::Base64 | ImageKind::Link | ImageKind::Body => None,
+    }
+}
+
+/// Returns whether the list or map that would have the images is there. Without it, the answer may be of another server.
+fn has_parent(pointer: &Pointer, body: &Value) -> bool {
+    let parent: Vec<_> = pointer.steps().iter().take_while(|step| *step != "*").collect();
+    let n_steps = if parent.len() == pointer.steps().len() { parent.len().saturating_sub(1) } else { parent.len() };
+    let mut value = body;
+    for step in &parent[..n_steps] {
+        match value.get(step.as_str()) {
+            Some(below) => value = below,
+            None => return false,
+        }
+    }
+    n_steps > 0 && (value.is_array() || value.is_object() || value.is_null())
+}

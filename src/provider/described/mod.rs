@@ -1,0 +1,16 @@
+//! Client of any described API, and the judgement of its answers. No file here knows an API: all that differs is in its description.
+//!
+//! The files that judge answers do no I/O, so that a description's examples are judged by the same code.
+
+pub(crate) mod check;
+pub(crate) mod fault;
+pub(crate) mod images;
+#[cfg(all(test, feature = "simulator"))]
+mod played;
+pub(crate) mod polled;
+pub(crate) mod reading;
+pub(crate) mod request;
+pub(crate) mod submitted;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Judgement of the answer to a submission: accepted, clearly refused, or in doubt.
+//!
+//! An id or an image that can be read is an accepted submission, whatever else the answer says. A clear refusal needs a row of the table
+//! that promises it, and an envelope that was read. Everything else leaves doubt: any other status, a timeout, a page, a redirect.
+
+use crate::description::format::Description;
+use crate::description::pointer::{first_said, scalar};
+use crate::description::words::{Exchange, Stage};
+use crate::model::outcome::{Fault, FaultKind, TaskId};
+use crate::provider::described::fault::{fault, quoted, row};
+use crate::provider::described::images::{self, ImageSearch, ImageText, is_billed};
+use crate::provider::described::reading::{Envelope, IdSearch, Reading};
+use crate::provider::http::api_response::ApiResponse;
+use crate::provider::http::task_path::is_usable;
+
+/// Longest address of a task, in bytes.
+const STATUS_URL_BYTES_MAX: usize = 2048;
+
+/// Accepted submission: everything here is paid for.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Submitted {
+    /// What the submission became.
+    pub what: SubmittedAs,
+    /// Cost, as the answer says it; `None` if it does not.
+    pub cost: Option<String>,
+}
+
+/// What a submission became.
+#[derive(Debug, PartialEq)]
+pub(crate) enum SubmittedAs {
+    /// Task.
+    Task(TaskId),
+    /// Images, at least one.
+    Images(Vec<ImageText>),
+    /// Nothing: it ended without a usable image.
+    Failed(Fault),
+}
+
+/// Statuses for timeouts, too early, throttling, and closed clients. The request may have continued behind the sender of such a status.
+const UNSURE: [u16; 5] = [408, 425, 429, 460, 499];
+
+/// Judges the answer to a submission.
+pub(crate) fn submitted(api: &Description, answer: &ApiResponse, submission_id: &str) -> Result<Submitted, Fault> {
+    let reading = Reading::of(answer);
+    let envelope = reading.envelope(api);
+    let accepted = match api.exchange {
+        Exchange::Task if conflict(api, answer, &envelope) => Some(SubmittedAs::Task(TaskId(submission_id.to_owned()))),
+        Exchange::Task => as_task(api, &reading, answer)?,
+        Exchange::Answer => as_images(api, &reading, answer, &envelope)?,
+    };
+    if let Some(what) = accepted {
+        let costs = match api.exchange {
+            Exchange::Task => &api.accepted.cost,
+            Exchange::Answer => &api.answer.cost,
+        };
+        let cost = reading.texts().iter().find_map(|text| first_said(costs, text)).and_then(scalar);
+        return Ok(Submitted { what, cost });
+    }
+    Err(refused(api, answer, &envelope))
+}
+
+/// Returns whether an answer says that a submission with the same id was accepted before.
+fn conflict(api: &Description, answer: &ApiResponse, envelope: &Envelope) -> bool {
+    let codes = &api.accepted.conflict;
+    answer.status < 500 && envelope.is_own && codes.iter().any(|code| code.eq_ignore_ascii_case(&envelope.code))
+}
+
+/// Returns the task of the answer; `None` if it has no id.
+fn as_task(api: &Description, reading: &Reading, answer: &ApiResponse) -> Result<Option<SubmittedAs>, Fault> {
+    let odd = |what: &str| {
+        let words = format!("{what}, {}: it may have been accepted", answer.excerpt());
+        Err(answer.fault(FaultKind::InDoubt, words))
+    };
+    let urls = &api.accepted.status_url;
+    if !urls.is_empty() {
+        return match reading.id(urls) {
+            IdSearch::One(url) if url.len() <= STATUS_URL_BYTES_MAX && is_web(&url) => {
+                Ok(Some(SubmittedAs::Task(TaskId(url))))
+            }
+            IdSearch::One(_) | IdSearch::Odd => odd("a response without a usable address of its task"),
+            // An id without an address is a task that cannot be polled.
+            IdSearch::Nothing => match reading.id(&api.accepted.id) {
+                IdSearch::Nothing => Ok(None),
+                IdSearch::One(_) | IdSearch::Odd => {
+                    odd("a response with a task id and without the address of the task")
+                }
+            },
+        };
+    }
+    match reading.id(&api.accepted.id) {
+        IdSearch::One(id) if is_usable(&TaskId(id.clone())) => Ok(Some(SubmittedAs::Task(TaskId(id)))),
+        IdSearch::One(_) => odd("a response without a usable task id"),
+        IdSearch::Odd => odd("a response with several task ids, or with one that is no id"),
+        IdSearch::Nothing => Ok(None),
+    }
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+/// Returns the images of the answer, or the paid end without one; `None` if the answer says nothing about images.
+fn as_images(
+    api: &Description,
+    reading: &Reading,
+    answer: &ApiResponse,
+    envelope: &Envelope,
+) -> Result<Option<SubmittedAs>, Fault> {
+    let is_success = (200..300).contains(&answer.status);
+    let (kind, words) = match images::find(api, reading) {
+        ImageSearch::Found(found) => return Ok(Some(SubmittedAs::Images(found))),
+        ImageSearch::Refused(kind, word) if is_success => (kind, format!("the answer says {word}")),
+        ImageSearch::Empty(kind) if is_success => match clear_row(api, answer, envelope) {
+            Some(_) => return Ok(None),
+            None => (kind, "the answer has no image".to_owned()),
+        },
+        ImageSearch::Refused(..) | ImageSearch::Empty(_) | ImageSearch::Nothing => return Ok(None),
+    };
+    let fault = fault(api, kind, &words, None, answer);
+    if is_billed(api, kind) { Ok(Some(SubmittedAs::Failed(fault))) } else { Err(fault) }
+}
+
+/// Returns the row that makes an answer a clear refusal.
+fn clear_row<'a>(
+    api: &'a Description,
+    answer: &ApiResponse,
+    envelope: &Envelope,
+) -> Option<&'a crate::description::answers::ErrorRow> {
+    row(api, Stage::Submit, answer.status, envelope).filter(|row| row.clear && envelope.is_own)
+}
+
+/// Returns the fault of an answer without an id and without an image.
+fn refused(api: &Description, answer: &ApiResponse, envelope: &Envelope) -> Fault {
+    let found = row(api, Stage::Submit, answer.status, envelope);
+    if let Some(row) = found.filter(|row| row.clear && envelope.is_own) {
+        return fault(api, row.kind, &quoted(answer, envelope), Some(row), answer);
+    }
+    let (status, excerpt) = (answer.status, answer.excerpt());
+    let is_sure = !UNSURE.contains(&status);
+    let (kind, words) = match (status, &answer.cut) {
+        (300..400, _) => (
+            FaultKind::Rejected,
+            format!(
+                "status {status}, a redirect, which is not followed, {excerpt}: it may have been accepted; check --base-url"
+            ),
+        ),
+        (400..500, None) if is_sure && envelope.is_own => (
+            FaultKind::Rejected,
+            format!(
+                "{}: the description of {} does not say that such an answer is a clear refusal, so it may have been accepted",
+                quoted(answer, envelope),
+                api.name
+            ),
+        ),
+        (400..500, _) if is_sure => (
+            FaultKind::Rejected,
+            format!(
+                "status {status} not in the API's format, most likely from a proxy, a firewall or another server, {excerpt}: \
+                 it may have been accepted behind it; check --base-url and the network"
+            ),
+        ),
+        (_, Some(cut)) => {
+            (FaultKind::InDoubt, format!("the response broke off ({cut}), {excerpt}: it may have been accepted"))
+        }
+        (200..300, None) => {
+            let what = match api.exchange {
+                Exchange::Task => "a response without a task id",
+                Exchange::Answer => "a response without an image",
+            };
+            (FaultKind::InDoubt, format!("{what}, {excerpt}: it may have been accepted"))
+        }
+        (_, None) => (FaultKind::InDoubt, format!("status {status}, {excerpt}: it may have been accepted")),
+    };
+    let say = found.map(|row| row.say.as_str()).filter(|say| !say.is_empty());
+    answer.fault(kind, say.map_or(words.clone(), |say| format!("{words}; {say}")))
+}
