@@ -48,6 +48,7 @@
 //! | public API | [`run`] |
 //! | loop | `driver`, which acts; [`plan`], which joins manifest and ledger |
 //! | ports | [`provider`], [`store`], `engine`, [`images`], [`manifest`], [`report`] |
+//! | provider descriptions | [`description`]: the format of the files that describe an image API |
 //! | simulated service | [`simulator`] (feature `simulator`) |
 //! | tests of this crate | `internals`: what they need besides the API; no part of the API |
 //! | domain | [`model`]: no I/O, no clock, no async, no serde; `fsio`: durable and atomic files |

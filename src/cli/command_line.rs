@@ -10,6 +10,7 @@ use crate::cli::commands::manuals::{self, CompletionsArgs, ManArgs};
 use crate::cli::commands::merge::{self, MergeArgs};
 use crate::cli::commands::plan::{self, PlanArgs};
 use crate::cli::commands::redo::{self, RedoArgs};
+use crate::cli::commands::providers::{self, ProvidersArgs};
 use crate::cli::commands::results::{self, ResultsArgs};
 use crate::cli::commands::retry::{self, RetryArgs};
 use crate::cli::commands::run::{self, RunArgs};
@@ -81,6 +82,9 @@ pub(super) enum CliCommand {
     /// Export (or update) a dataset of the verified images that trainers load directly
     #[command(after_help = export::HELP)]
     Export(ExportArgs),
+    /// List the providers, show one, or check the description of your own
+    #[command(after_help = providers::HELP)]
+    Providers(ProvidersArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     #[command(after_help = simulate::help())]
     Simulate(SimulateArgs),

@@ -84,7 +84,9 @@ impl Exit {
         match error {
             RunError::Manifest(_)
             | RunError::Jobs(_)
-            | RunError::Connect(ConnectError::Client(_) | ConnectError::UntrustedBaseUrl { .. })
+            | RunError::Connect(
+                ConnectError::Client(_) | ConnectError::UntrustedBaseUrl { .. } | ConnectError::Other { .. },
+            )
             | RunError::Template(_)
             | RunError::OtherNames { .. }
             | RunError::OtherPart { .. }

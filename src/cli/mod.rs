@@ -24,7 +24,8 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::command_line::{Cli, CliCommand};
 use crate::cli::commands::{
-    export, gallery, init, log, manuals, merge, plan, redo, results, retry, run, simulate, status, validate, verify,
+    export, gallery, init, log, manuals, merge, plan, providers, redo, results, retry, run, simulate, status, validate,
+    verify,
 };
 use crate::cli::exit::Exit;
 use crate::cli::output::{print, print_message};
@@ -59,6 +60,7 @@ fn execute() -> Exit {
         CliCommand::Gallery(args) => gallery::gallery(&args),
         CliCommand::Results(args) => results::results(&args),
         CliCommand::Export(args) => export::export(&args),
+        CliCommand::Providers(args) => providers::providers(&args),
         CliCommand::Simulate(args) => simulate::simulate(args),
         CliCommand::Completions(args) => manuals::completions(&args, &mut fresh()),
         CliCommand::Man(args) => manuals::man(&args, fresh()),

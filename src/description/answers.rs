@@ -12,7 +12,7 @@ use crate::description::path::PathTemplate;
 use crate::description::pointer::Pointer;
 use crate::description::requests::HeaderText;
 use crate::description::status::Statuses;
-use crate::description::words::{FaultWord, ImageKind, Method, Stage, TaskWord};
+use crate::description::words::{AnswerStage, FaultWord, ImageKind, Method, TaskWord};
 
 /// Answer to a submission that became a task. An id that can be read in any answer means that the submission was accepted.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -35,7 +35,7 @@ pub struct Accepted {
 /// Images of an answer or of a finished task.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Answer {
+pub struct ImageRules {
     /// Images.
     #[schemars(with = "List<String>")]
     pub images: List<Pointer>,
@@ -94,7 +94,7 @@ pub struct Errors {
     /// Code or type of an error, a text or a number.
     #[schemars(with = "List<String>")]
     pub code: List<Pointer>,
-    /// Values that only the API itself sends with an error. If they are left out, a message or a code is enough.
+    /// Values that only the API itself sends with an error, all of them besides the message or the code.
     #[schemars(with = "List<String>")]
     pub own: List<Pointer>,
     /// Rows from the top; the first that matches decides.
@@ -107,8 +107,8 @@ pub struct Errors {
 pub struct ErrorRow {
     /// Requests that the row is for; every request if it is left out.
     #[serde(default)]
-    #[schemars(with = "List<Stage>")]
-    pub stage: List<Stage>,
+    #[schemars(with = "List<AnswerStage>")]
+    pub stage: List<AnswerStage>,
     /// HTTP status: 429, 5xx or 400-404, or a list of them.
     #[serde(default)]
     #[schemars(with = "List<Value>")]
@@ -147,7 +147,7 @@ pub struct RateHeaders {
 
 impl ErrorRow {
     /// Returns whether the row matches an answer at this stage with this code and message.
-    pub fn matches(&self, stage: Stage, status: u16, code: &str, message: &str) -> bool {
+    pub fn matches(&self, stage: AnswerStage, status: u16, code: &str, message: &str) -> bool {
         let message = message.to_lowercase();
         let has = |texts: &List<String>, is_met: &dyn Fn(&String) -> bool| texts.is_empty() || texts.iter().any(is_met);
         (self.stage.is_empty() || self.stage.contains(&stage))

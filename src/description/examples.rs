@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::description::words::{Expectation, FaultWord, Stage};
+use crate::description::words::{AnswerStage, Expectation, FaultWord};
 
 /// Answer as it was recorded or documented, and the conclusion from it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -16,7 +16,7 @@ pub struct Example {
     pub name: String,
     /// Request that was answered.
     #[serde(default)]
-    pub stage: Stage,
+    pub stage: AnswerStage,
     /// HTTP status.
     #[serde(default = "ok")]
     pub status: u16,

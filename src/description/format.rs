@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::description::answers::{Accepted, Answer, Errors, Poll, RateHeaders};
+use crate::description::answers::{Accepted, Errors, ImageRules, Poll, RateHeaders};
 use crate::description::auth::{Auth, TokenHost};
 use crate::description::examples::{Example, RequestExample};
-use crate::description::requests::{Find, RequestRules, Submit};
-use crate::description::span::Span;
+use crate::description::requests::{Find, LimitRules, Submit};
+use crate::description::span::{TimeOfDay, TimeSpan};
 use crate::description::words::{Billed, DoubtClass, Exchange, LaneScope};
 
 /// Description of an image API.
@@ -42,11 +42,11 @@ pub struct Description {
     /// Submission.
     pub submit: Submit,
     /// Limits on the fields of a request.
-    pub limits: RequestRules,
+    pub limits: LimitRules,
     /// Answer to a submission that became a task.
     pub accepted: Accepted,
     /// Images, and words beside them.
-    pub answer: Answer,
+    pub answer: ImageRules,
     /// Poll of a task.
     pub poll: Poll,
     /// Errors.
@@ -57,13 +57,16 @@ pub struct Description {
     pub lane: LaneScope,
     /// Timeout of one request; 60s for tasks and 10m for answers if it is left out.
     #[schemars(with = "Option<String>")]
-    pub request_timeout: Option<Span>,
+    pub request_timeout: Option<TimeSpan>,
     /// Time for which the provider keeps a finished image.
     #[schemars(with = "Option<String>")]
-    pub keeps: Option<Span>,
+    pub keeps: Option<TimeSpan>,
     /// Time after which a submission that is not listed was surely not accepted.
     #[schemars(with = "Option<String>")]
-    pub settle: Option<Span>,
+    pub settle: Option<TimeSpan>,
+    /// Time of day in UTC at which a used-up quota is new, such as `'16:05'`; left out if it is not known.
+    #[schemars(with = "Option<String>")]
+    pub quota_resets: Option<TimeOfDay>,
     /// Ends of a task that are paid for; only images if it is left out.
     pub bills: Vec<Billed>,
     /// Way in which a lost submission is settled.

@@ -41,6 +41,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
         f.write_str("a value or a list of values")
     }
 
+    /// Reads null, with which an extending description empties a list.
+    fn visit_unit<E: serde::de::Error>(self) -> Result<List<T>, E> {
+        Ok(List::default())
+    }
+
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<List<T>, E> {
         Ok(List(vec![T::deserialize(text.into_deserializer())?]))
     }

@@ -10,12 +10,12 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct PathTemplate {
     text: String,
-    parts: Vec<Part>,
+    parts: Vec<PathPart>,
 }
 
 /// Part of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum PathPart {
     /// Text that is sent as it is written.
     Text(String),
     /// `{model}`: the model, whose `/` separate segments.
@@ -48,12 +48,12 @@ impl FromStr for PathTemplate {
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or_else(refuse)?;
             if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
+                parts.push(PathPart::Text(before.to_owned()));
             }
             parts.push(match name {
-                "model" => Part::ModelSegments,
-                "model:segment" => Part::ModelSegment,
-                "id" => Part::TaskId,
+                "model" => PathPart::ModelSegments,
+                "model:segment" => PathPart::ModelSegment,
+                "id" => PathPart::TaskId,
                 _ => return Err(refuse()),
             });
             rest = after;
@@ -62,7 +62,7 @@ impl FromStr for PathTemplate {
             return Err(refuse());
         }
         if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
+            parts.push(PathPart::Text(rest.to_owned()));
         }
         Ok(Self { text: text.to_owned(), parts })
     }
@@ -84,18 +84,18 @@ impl fmt::Display for PathTemplate {
 
 impl PathTemplate {
     /// Returns the parts, in order.
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[PathPart] {
         &self.parts
     }
 
     /// Returns whether the path has a place for the model.
     pub fn has_model(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::ModelSegments | Part::ModelSegment))
+        self.parts.iter().any(|part| matches!(part, PathPart::ModelSegments | PathPart::ModelSegment))
     }
 
     /// Returns whether the path has a place for the task id.
     pub fn has_task_id(&self) -> bool {
-        self.parts.contains(&Part::TaskId)
+        self.parts.contains(&PathPart::TaskId)
     }
 
     /// Returns the path for this model and task, percent-encoded. `None` if a segment would be empty, `.` or `..`, which would change the
@@ -104,13 +104,13 @@ impl PathTemplate {
         let mut path = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => path.push_str(text),
-                Part::ModelSegments => {
+                PathPart::Text(text) => path.push_str(text),
+                PathPart::ModelSegments => {
                     let segments: Option<Vec<_>> = model.split('/').map(segment).collect();
                     path.push_str(&segments?.join("/"));
                 }
-                Part::ModelSegment => path.push_str(&segment(model)?),
-                Part::TaskId => path.push_str(&segment(task_id)?),
+                PathPart::ModelSegment => path.push_str(&segment(model)?),
+                PathPart::TaskId => path.push_str(&segment(task_id)?),
             }
         }
         Some(path)

@@ -11,8 +11,8 @@ use crate::description::leaf::Leaf;
 use crate::description::list::List;
 use crate::description::path::PathTemplate;
 use crate::description::pointer::Pointer;
-use crate::description::span::Span;
-use crate::description::words::{Encoding, Method};
+use crate::description::span::TimeSpan;
+use crate::description::words::{BodyEncoding, Method};
 use crate::model::request::{Size, SizeError};
 
 /// Value of a header: a text, or a variable such as `$submission_id`.
@@ -45,7 +45,7 @@ pub struct Submit {
     #[schemars(with = "BTreeMap<String, String>")]
     pub headers: BTreeMap<String, HeaderText>,
     /// Encoding of the body.
-    pub encoding: Encoding,
+    pub encoding: BodyEncoding,
     /// Body, a tree of JSON. The leaves `$prompt`, `$model`, `$negative_prompt`, `$size:WxH`, `$size:W*H`, `$width`, `$height`,
     /// `$aspect_ratio`, `$seed`, `$seed:text`, `$steps`, `$guidance`, `$image_url`, `$image_urls`, `$loras` and `$submission_id` are replaced with
     /// values. A leaf without a value disappears with its key. `$$` begins a text with a dollar sign.
@@ -74,7 +74,7 @@ impl TryFrom<String> for ListedSize {
 /// Documented limits on the fields of a request. A manifest is checked against them before anything is sent.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RequestRules {
+pub struct LimitRules {
     /// Longest prompt, in characters.
     pub prompt_chars_max: Option<u32>,
     /// Largest seed.
@@ -121,7 +121,7 @@ pub struct ModelRules {
     pub size: SizeRules,
 }
 
-impl RequestRules {
+impl LimitRules {
     /// Returns the rules for the sizes of a model, and the name of its family; `None` for the name if no family has rules of its own.
     pub fn size_of(&self, model: &str) -> (&SizeRules, Option<&str>) {
         let model = model.to_lowercase();
@@ -189,9 +189,11 @@ pub struct Find {
     /// Pointer to the address of the next page.
     #[schemars(with = "Option<String>")]
     pub next: Option<Pointer>,
+    /// Number of items of a full page. A full page without `next` may leave items out.
+    pub page_size: Option<usize>,
     /// Time after which a submission is no longer listed.
     #[schemars(with = "Option<String>")]
-    pub window: Option<Span>,
+    pub window: Option<TimeSpan>,
 }
 
 impl Submit {

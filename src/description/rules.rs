@@ -5,7 +5,7 @@ use crate::description::body::Tree;
 use crate::description::error::DescriptionMistake;
 use crate::description::format::{Description, Prices};
 use crate::description::leaf::Leaf;
-use crate::description::words::{DoubtClass, Encoding, Exchange, FaultWord, ImageKind, TaskWord};
+use crate::description::words::{BodyEncoding, DoubtClass, Exchange, FaultWord, ImageKind, TaskWord};
 
 /// Collector of mistakes, which finds their lines.
 struct Checker<'a> {
@@ -119,7 +119,7 @@ fn submit(description: &Description, checker: &mut Checker) {
     checker.require(has(Leaf::Prompt), "submit", Some("body"), "`$prompt` is missing: no request would say its prompt");
     checker.require(!has(Leaf::TaskId), "submit", Some("body"), "`$task_id` is not known before the submission");
     checker.require(!submit.path.has_task_id(), "submit", Some("path"), "`{id}` is not known before the submission");
-    if let (Encoding::Multipart, Tree::Map(fields)) = (submit.encoding, &submit.body) {
+    if let (BodyEncoding::Multipart, Tree::Map(fields)) = (submit.encoding, &submit.body) {
         let is_flat = fields.iter().all(|(_, tree)| matches!(tree, Tree::Literal(_) | Tree::Leaf(_)));
         checker.require(is_flat, "submit", Some("body"), "a form has no lists and no maps");
     }
@@ -225,6 +225,10 @@ fn doubt(description: &Description, checker: &mut Checker) {
         DoubtClass::Listable => checker.require(description.find.is_some(), "doubt", None, "`listable` needs `find`"),
     }
     if let Some(find) = &description.find {
+        let host = find.base_url.strip_prefix("https://").and_then(|rest| rest.split('/').next());
+        let is_allowed = find.base_url.is_empty()
+            || host.is_some_and(|host| description.token_hosts.iter().any(|named| named.covers(host)));
+        checker.require(is_allowed, "find", Some("base_url"), "write an https address whose host is in `token_hosts`");
         let is_whole = !find.items.is_empty() && !find.id.is_empty();
         checker.require(
             is_whole,

@@ -30,7 +30,7 @@ pub enum Method {
 /// Encoding of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Encoding {
+pub enum BodyEncoding {
     /// JSON.
     #[default]
     Json,
@@ -54,7 +54,7 @@ pub enum ImageKind {
 /// Request that an answer belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub enum AnswerStage {
     /// Submission.
     #[default]
     Submit,

@@ -282,7 +282,7 @@ impl EntryValidator {
                     self.n_jobs += 1;
                     let is_in_part = self.partition.is_none_or(|part| part.has(self.n_jobs, &draft.request.content()));
                     if is_in_part {
-                        self.count(&draft.request, jobs.place(), &mut findings.warnings);
+                        self.count(&draft.request, jobs.place(), findings);
                     }
                     if let (Some(place), Some(id)) = (jobs.place_of_ids(), &draft.label) {
                         self.check_id(id, &draft.request.prompt, place, &mut findings.mistakes);
@@ -296,13 +296,12 @@ impl EntryValidator {
         }
     }
 
-    /// Counts a job, and warns about a doubtful size.
-    fn count(&mut self, request: &Request, place: Location, warnings: &mut DiagnosticList) {
-        if self.census.count(request)
-            && let Some(RequestDoubt { what, remedy }) = self.limits.doubt(request)
-        {
-            warnings.push(place, wrong(what, remedy));
-        }
+    /// Counts a job, and reports what the provider cannot do, or is not documented to do.
+    fn count(&mut self, request: &Request, place: Location, findings: &mut PassDiagnostics) {
+        let (refusal, doubt) = self.limits.judge(request, self.census.count(request));
+        let issue = |RequestDoubt { what, remedy }| wrong(what, remedy);
+        refusal.into_iter().for_each(|refusal| findings.mistakes.push(place, issue(refusal)));
+        doubt.into_iter().for_each(|doubt| findings.warnings.push(place, issue(doubt)));
     }
 
     /// Adds a job to the summary, which keeps the first and the last jobs. Its pictures have this size in bytes.

@@ -3,6 +3,7 @@
 //! The provider decides what is valid. Models and limits change, so a size outside them causes a doubt and never a refusal. A family is
 //! recognised by name only, and an unknown model causes no doubt.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::model::escape::excerpt;
@@ -18,7 +19,33 @@ pub struct RequestLimits {
     pub repo_id_example: Option<&'static str>,
     /// Model families with a documented range of their own.
     pub families: &'static [ModelFamily],
+    /// Further rules; `None` for a provider without.
+    pub rules: Option<RulesRef>,
 }
+
+/// Rules on the fields of a request.
+pub trait RequestRules: fmt::Debug + Send + Sync {
+    /// Returns why a request cannot be sent as it is: it gives a field that the provider does not have.
+    fn refusal(&self, request: &Request) -> Option<RequestDoubt>;
+
+    /// Returns a doubt about the prompt or the seed of a request.
+    fn prompt_doubt(&self, request: &Request) -> Option<RequestDoubt>;
+
+    /// Returns a doubt about the size of a request with its model.
+    fn size_doubt(&self, request: &Request) -> Option<RequestDoubt>;
+}
+
+/// Rules that last as long as the process. Two values are equal if they are the same rules.
+#[derive(Clone, Copy, Debug)]
+pub struct RulesRef(pub &'static dyn RequestRules);
+
+impl PartialEq for RulesRef {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for RulesRef {}
 
 /// Models with the same documented limits, which are recognised by their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +69,20 @@ pub struct RequestDoubt {
 
 impl RequestLimits {
     /// No limits, for a provider that documents none.
-    pub const NONE: Self = Self { repo_id_example: None, families: &[] };
+    pub const NONE: Self = Self { repo_id_example: None, families: &[], rules: None };
+
+    /// Returns why a request cannot be sent as it is, and a doubt about it. `is_new_kind` is true for the first request with its model and
+    /// size: a doubt about them is told once.
+    pub fn judge(&self, request: &Request, is_new_kind: bool) -> (Option<RequestDoubt>, Option<RequestDoubt>) {
+        let rules = self.rules.map(|RulesRef(rules)| rules);
+        let of_size = || {
+            let of_family = self.doubt(request);
+            of_family.or_else(|| rules.and_then(|rules| rules.size_doubt(request)))
+        };
+        let doubt = if is_new_kind { of_size() } else { None };
+        let doubt = doubt.or_else(|| rules.and_then(|rules| rules.prompt_doubt(request)));
+        (rules.and_then(|rules| rules.refusal(request)), doubt)
+    }
 
     /// Returns a doubt if the documentation of the request's model does not include its size; `None` if there is no doubt.
     pub fn doubt(&self, request: &Request) -> Option<RequestDoubt> {

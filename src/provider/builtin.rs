@@ -85,4 +85,15 @@ mod tests {
         }
         assert!(failed.is_empty(), "{}", failed.join("\n"));
     }
+
+    /// Goal: the description in the manual is short, valid, and judged as it says.
+    #[test]
+    fn the_worked_example_of_the_manual_is_valid() {
+        let manual = include_str!("../../docs/providers.md");
+        let (_, rest) = manual.split_once("<!-- file: relay.yaml -->\n```yaml\n").expect("the manual has the example");
+        let (example, _) = rest.split_once("```").expect("the example ends");
+        assert!(example.lines().count() < 40, "{} lines", example.lines().count());
+        let api = parse("relay.yaml", example, &text).unwrap();
+        assert_eq!(check(&api).failures, []);
+    }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::model::provider_identity::ProviderIdentity;
 use crate::provider::Provider;
+use crate::provider::described::client::DescribedProvider;
 use crate::provider::http::base_url::BaseUrl;
+use crate::provider::http::token::Token;
 use crate::provider::spec::{ConnectError, ProviderSettings, ProviderSpec};
 
 /// Selected provider with its settings, or with a client of the caller's.
@@ -67,7 +69,11 @@ impl ProviderConfig {
         let place = api.base_url(&self.settings)?;
         let is_allowed = match said {
             Some(said) => BaseUrl::parse(said, api.base_url)? == place,
-            None => place.to_string() == api.base_url || place.is_loopback(),
+            None => {
+                let of_environment = api.base_url_of_environment().map(|said| BaseUrl::parse(&said, api.base_url));
+                let is_said = of_environment.transpose()?.is_some_and(|said| said == place);
+                place.to_string() == api.base_url || place.is_loopback() || is_said
+            }
         };
         if is_allowed { Ok(()) } else { Err(ConnectError::UntrustedBaseUrl { place: place.to_string() }) }
     }
@@ -75,7 +81,7 @@ impl ProviderConfig {
     /// Returns a salted hash that identifies the account of the token. `None` if there is no account, or if no token is found.
     /// [`connect`](Self::connect) then reports the missing token.
     pub fn account(&self, salt: &str) -> Option<String> {
-        let token = self.spec.api?.token(&self.settings).ok()?;
+        let token = self.spec.api?.token(&self.settings).ok().filter(Token::is_sent)?;
         Some(token.fingerprint(salt))
     }
 
@@ -90,9 +96,13 @@ impl ProviderConfig {
     /// Finds the token, creates the HTTP clients, and starts the service if it runs in this process. Sends no request. An image that
     /// announces more than `image_bytes_max` bytes is not downloaded.
     pub fn connect(&self, image_bytes_max: u64) -> Result<Arc<dyn Provider>, ConnectError> {
-        match &self.client {
-            Some(client) => Ok(client.clone()),
-            None => (self.spec.connect)(&self.settings, image_bytes_max),
+        match (&self.client, self.spec.description, self.spec.api) {
+            (Some(client), ..) => Ok(client.clone()),
+            (None, Some(api), Some(address)) => {
+                let http = address.http(&self.settings, image_bytes_max)?;
+                Ok(Arc::new(DescribedProvider::new(api, &http, self.settings.spool.clone())?))
+            }
+            (None, ..) => (self.spec.connect)(&self.settings, image_bytes_max),
         }
     }
 }

@@ -1,13 +1,24 @@
-//! Table of all providers, and the lookup of a provider by its name or by its identity in a ledger.
+//! Table of all providers, and the lookup of a provider by its name, by a file that describes it, or by its identity in a ledger.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::description::error::DescriptionError;
+use crate::description::format::Description;
+use crate::description::parse::{BYTES_MAX, parse};
 use crate::model::provider_identity::ProviderIdentity;
+use crate::provider::builtin::{self, BUILT_IN};
 use crate::provider::config::ProviderConfig;
+use crate::provider::described::spec::spec;
 use crate::provider::modelscope;
 #[cfg(feature = "simulator")]
 use crate::provider::simulator;
 use crate::provider::spec::{ConnectError, ProviderSettings, ProviderSpec};
 
-/// All providers. The first is the default.
+/// Providers whose client is code. The first is the default. Those that are described are rows of another table.
 pub static PROVIDERS: &[&ProviderSpec] = &[
     &modelscope::SPEC,
     #[cfg(feature = "simulator")]
@@ -17,9 +28,81 @@ pub static PROVIDERS: &[&ProviderSpec] = &[
 /// Provider of a run that names none.
 pub static DEFAULT: &ProviderSpec = PROVIDERS[0];
 
-/// Returns the provider with this name; `None` if there is none.
+/// Described providers that this process uses.
+static DESCRIBED: Mutex<BTreeMap<&'static str, &'static ProviderSpec>> = Mutex::new(BTreeMap::new());
+
+/// Returns the names of all providers with their help, in the order of lists. Parses nothing.
+pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let in_code = PROVIDERS.iter().map(|spec| (spec.name, spec.help));
+    in_code.chain(BUILT_IN.iter().map(|row| (row.name, row.help())))
+}
+
+/// Returns the provider with this name; `None` if there is none. A description is parsed when its provider is first named.
 pub fn find(name: &str) -> Option<&'static ProviderSpec> {
-    PROVIDERS.iter().copied().find(|spec| spec.name == name)
+    if let Some(spec) = PROVIDERS.iter().copied().find(|spec| spec.name == name) {
+        return Some(spec);
+    }
+    let mut described = DESCRIBED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(spec) = described.get(name) {
+        return Some(spec);
+    }
+    let row = BUILT_IN.iter().find(|row| row.name == name)?;
+    let api = parse(row.name, row.text, &builtin::text).expect("a test parses every built-in description");
+    let spec = spec(api);
+    described.insert(spec.name, spec);
+    Some(spec)
+}
+
+/// Reads the description of a provider from a file. From then on [`find`] knows the provider, so that a run with its tasks continues.
+pub fn from_file(path: &Path) -> Result<&'static ProviderSpec, DescriptionError> {
+    let api = read_file(path)?;
+    let mut described = DESCRIBED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = described.get(&*api.name).filter(|known| known.description == Some(&api)) {
+        return Ok(known);
+    }
+    let spec = spec(api);
+    described.insert(spec.name, spec);
+    Ok(spec)
+}
+
+/// Returns the provider that a user names: by its name, or by the path of a description that ends in `.yaml` or `.yml`.
+pub fn named(text: &str) -> Result<&'static ProviderSpec, NamedProviderError> {
+    let path = Path::new(text);
+    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+    if ending.is_some_and(|ending| ending == "yaml" || ending == "yml") {
+        return Ok(from_file(path)?);
+    }
+    find(text).ok_or_else(|| NamedProviderError::Unknown(text.to_owned()))
+}
+
+/// Reasons why a name gives no provider.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NamedProviderError {
+    /// Description with mistakes.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    /// Name that no provider has.
+    #[error(
+        "there is no provider {0:?}; `promptbatch providers` lists them, and the file of a description ends in .yaml"
+    )]
+    Unknown(String),
+}
+
+/// Reads and checks the description in a file.
+pub fn read_file(path: &Path) -> Result<Description, DescriptionError> {
+    let file = path.display().to_string();
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(BYTES_MAX as u64 + 1).read_to_string(&mut text));
+    read.map_err(|error| DescriptionError::one(&file, None, format!("could not read it: {error}; check the path")))?;
+    let api = parse(&file, &text, &builtin::text)?;
+    // The name stands in ledgers, where it must not mean two things.
+    if names().any(|(name, _)| name == api.name) {
+        let line = text.lines().position(|line| line.starts_with("name:")).map(|i| i as u64 + 1);
+        let what = format!("`name`: {:?} is a provider of the program; choose another name", api.name);
+        return Err(DescriptionError::one(&file, line, what));
+    }
+    Ok(api)
 }
 
 /// Returns the provider with this identity, as a ledger records it, with these settings and the base URL of the identity.
@@ -41,19 +124,26 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::description::auth::Auth;
+    use crate::provider::http::base_url::BaseUrl;
+
+    fn all() -> impl Iterator<Item = &'static ProviderSpec> {
+        names().map(|(name, _)| find(name).expect("every name leads to its row"))
+    }
 
     #[test]
     fn every_row_can_stand_in_flags_results_and_ledgers() {
-        let names: BTreeSet<_> = PROVIDERS.iter().map(|spec| spec.name).collect();
-        assert_eq!(names.len(), PROVIDERS.len());
-        for spec in PROVIDERS {
+        let listed: BTreeSet<_> = names().map(|(name, _)| name).collect();
+        assert_eq!(listed.len(), names().count());
+        for spec in all() {
             let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(!spec.name.is_empty() && spec.name.chars().all(is_word), "{:?}", spec.name);
             assert!(!spec.help.is_empty() && !spec.help.contains('\n'), "{}", spec.name);
             assert!(spec.poll_batch_max >= 1, "{}", spec.name);
             if let Some(api) = spec.api {
-                assert!(!api.token.variables.is_empty() && api.token.page.starts_with("https://"), "{}", spec.name);
-                let normalized = api.base_url(&ProviderSettings::default()).unwrap().to_string();
+                let is_open = *api.auth == Auth::None;
+                assert_eq!(api.token.variables.is_empty(), is_open, "{}", spec.name);
+                let normalized = BaseUrl::parse(api.base_url, api.base_url).unwrap().to_string();
                 assert_eq!(normalized, api.base_url, "the default is compared with what a ledger records");
             }
         }
@@ -63,26 +153,49 @@ mod tests {
     #[test]
     fn the_manual_names_every_provider() {
         let manual = include_str!("../../docs/providers.md");
-        for spec in PROVIDERS {
-            assert!(manual.contains(spec.name), "{}", spec.name);
-            for text in spec.api.iter().flat_map(|api| api.token.variables.iter().chain([&api.token.page])) {
-                let text = text.trim_start_matches("https://");
-                assert!(manual.contains(text), "{}: {text}", spec.name);
-            }
+        for spec in all() {
+            assert!(manual.contains(&format!("`{}`", spec.name)), "{}", spec.name);
+            let variable = spec.api.as_ref().and_then(|api| api.token.variables.first());
+            assert!(variable.is_none_or(|text| manual.contains(text)), "{}: {variable:?}", spec.name);
         }
     }
 
     #[test]
     fn an_identity_leads_back_to_its_provider() {
-        for spec in PROVIDERS {
+        for spec in all() {
             let identity = ProviderConfig::new(spec).identity().unwrap();
             let again = recorded(&identity, ProviderSettings::default()).unwrap();
             assert_eq!((again.spec().name, again.identity().unwrap()), (spec.name, identity));
         }
-        for text in ["midjourney", "midjourney https://a.example", "modelscope", "simulator https://a.example"] {
+        for text in
+            ["midjourney", "midjourney https://a.example", "modelscope", "simulator https://a.example", "openai"]
+        {
             let error = recorded(&ProviderIdentity::parse(text), ProviderSettings::default()).unwrap_err();
             assert!(matches!(&error, ConnectError::Unknown(named) if named == text), "{error}");
         }
+    }
+
+    /// Goal: a run of a described provider continues if its file is given again, and a file cannot take the name of another provider.
+    #[test]
+    fn a_file_describes_a_provider() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.yaml");
+        let text = "name: relay-of-a-file\nhelp: A relay\nextends: openai\nbase_url: https://relay.example\n\
+                    token: {env: [RELAY_KEY], page: 'https://relay.example'}\n";
+        std::fs::write(&path, text).unwrap();
+        let identity = ProviderIdentity::parse("relay-of-a-file https://relay.example");
+        let error = recorded(&identity, ProviderSettings::default()).unwrap_err().to_string();
+        assert!(error.contains("--provider FILE.yaml"), "{error}");
+        let spec = from_file(&path).unwrap();
+        assert_eq!(recorded(&identity, ProviderSettings::default()).unwrap().spec().name, "relay-of-a-file");
+        assert!(std::ptr::eq(from_file(&path).unwrap(), spec), "the same file gives the same row");
+        for name in ["openai", "modelscope", "simulator"] {
+            std::fs::write(&path, text.replace("relay-of-a-file", name)).unwrap();
+            let told = from_file(&path).unwrap_err().to_string();
+            assert!(told.contains("relay.yaml:1: ") && told.contains("choose another name"), "{told}");
+        }
+        let told = from_file(&folder.path().join("missing.yaml")).unwrap_err().to_string();
+        assert!(told.contains("missing.yaml: could not read it"), "{told}");
     }
 
     /// Goal: a ledger from elsewhere does not decide where the token is sent.

@@ -27,6 +27,7 @@ pub static SPEC: ProviderSpec = ProviderSpec {
     default_model: modelscope::MODEL,
     poll_batch_max: 1,
     limits: modelscope::limits::LIMITS,
+    description: None,
     connect,
 };
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::description::auth::Auth;
+use crate::description::format::Description;
 use crate::model::request_limits::RequestLimits;
 use crate::provider::Provider;
 use crate::provider::http::base_url::BaseUrl;
@@ -32,6 +34,8 @@ pub struct ProviderSpec {
     pub poll_batch_max: usize,
     /// Limits on the parameters of a request.
     pub limits: RequestLimits,
+    /// Description that the client is made of; `None` for a provider whose client is code.
+    pub description: Option<&'static Description>,
     /// Makes the client, and starts the service if it runs in this process. Sends no request. An image that announces more than the given
     /// number of bytes is not downloaded.
     pub connect: Connect,
@@ -64,6 +68,7 @@ impl ProviderSpec {
             default_model: "",
             poll_batch_max: 1,
             limits: RequestLimits::NONE,
+            description: None,
             connect: |_, _| Err(ConnectError::NoClient),
         }
     }
@@ -81,6 +86,23 @@ pub struct ApiSpec {
     pub token: TokenSpec,
     /// Default timeout of one request; for a download, the longest time without a byte.
     pub request_timeout: Duration,
+    /// Way to send the token.
+    pub auth: &'static Auth,
+    /// Says what is sent without a token.
+    pub without_token: WithoutToken,
+    /// Environment variables with another base URL, in the order of lookup.
+    pub base_url_variables: &'static [&'static str],
+}
+
+/// What is sent to an API if the user has no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutToken {
+    /// Nothing: the API needs a token.
+    Refuse,
+    /// Requests without a token.
+    Nothing,
+    /// Public token of users without an account.
+    Public(&'static str),
 }
 
 /// Settings of a provider. The default is what the provider's description gives.
@@ -123,9 +145,20 @@ pub enum ConnectError {
     Client(#[from] ClientError),
     /// Provider that a ledger names and this program does not know. The value is its identity.
     #[error(
-        "could not find the provider {0:?}, which has the tasks of this run; use the promptbatch version that made it"
+        "could not find the provider {0:?}, which has the tasks of this run; if a file describes it, name the file with \
+         --provider FILE.yaml, or else use the promptbatch version that made it"
     )]
     Unknown(String),
+    /// Provider that the user names, and that does not have the tasks of the run.
+    #[error(
+        "could not use the provider {named}: the tasks of this run are at {recorded}; name that one, or leave --provider out"
+    )]
+    Other {
+        /// Provider that the user names.
+        named: &'static str,
+        /// Provider in the ledger.
+        recorded: String,
+    },
     /// Base URL that comes from a ledger and is not confirmed by the user.
     #[error(
         "could not resume a run whose tasks are at {place}: the token is sent there only if you say so; add --base-url {place}"
@@ -152,16 +185,32 @@ pub enum ConnectError {
 impl ApiSpec {
     /// Returns the base URL in use.
     pub(crate) fn base_url(&self, settings: &ProviderSettings) -> Result<BaseUrl, ClientError> {
-        BaseUrl::parse(settings.base_url.as_deref().unwrap_or(self.base_url), self.base_url)
+        let said = settings.base_url.clone().or_else(|| self.base_url_of_environment());
+        BaseUrl::parse(said.as_deref().unwrap_or(self.base_url), self.base_url)
+    }
+
+    /// Returns the base URL that an environment variable gives.
+    pub(crate) fn base_url_of_environment(&self) -> Option<String> {
+        let given = |name: &&str| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        self.base_url_variables.iter().find_map(given)
     }
 
     /// Finds the token.
     pub fn token(&self, settings: &ProviderSettings) -> Result<Token, TokenError> {
         let variable = |name: &str| std::env::var(name).ok();
-        match &settings.token {
+        let found = match &settings.token {
+            _ if *self.auth == Auth::None => return Ok(Token::none()),
             TokenSource::Given(token) => Ok(token.clone()),
             TokenSource::File(path) => self.token.find(Some(path), variable),
             TokenSource::Environment => self.token.find(None, variable),
+        };
+        match (found, self.without_token) {
+            (Ok(token), _) => Ok(token.sent_as(self.auth)),
+            (Err(TokenError::Missing { .. }), WithoutToken::Nothing) => Ok(Token::none()),
+            (Err(TokenError::Missing { .. }), WithoutToken::Public(text)) => {
+                Ok(Token::public(text).map_or_else(Token::none, |token| token.sent_as(self.auth)))
+            }
+            (Err(error), _) => Err(error),
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Credentials {
     /// Provider of the caller's, which is not in the table of providers; `None` finds the provider in the table. It must be the
     /// provider that the ledger names.
     pub provider: Option<ProviderConfig>,
+    /// Name of the provider according to the user; `None` if not given. It must be that of the provider that the ledger names.
+    pub provider_name: Option<&'static str>,
     /// Address of the API according to the user; `None` if not given.
     pub base_url: Option<String>,
     /// Timeout of one request; `None` for the provider's default.
@@ -34,6 +36,9 @@ impl Credentials {
         if let Some(own) = &self.provider {
             let is_it = own.identity()? == identity;
             return if is_it { Ok(own.clone()) } else { Err(ConnectError::Unknown(identity.to_string()).into()) };
+        }
+        if let Some(named) = self.provider_name.filter(|named| *named != identity.name) {
+            return Err(ConnectError::Other { named, recorded: identity.name }.into());
         }
         let (token, request_timeout) = (self.token.clone(), self.request_timeout);
         Ok(registry::recorded(&identity, ProviderSettings { token, request_timeout, ..ProviderSettings::default() })?)

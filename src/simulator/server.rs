@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::description::words::Stage;
+use crate::description::words::AnswerStage;
 use crate::model::limits::Rate;
 use crate::model::request::Size;
 use crate::model::time::Timestamp;
@@ -271,9 +271,9 @@ impl Server {
         task
     }
 
-    /// Answers the poll of a task or, at [`Stage::Result`], the question for its result.
-    fn poll(&mut self, now: Timestamp, request: &HttpRequest, id: &str, stage: Stage) -> Result<Reply, Refusal> {
-        let count = if stage == Stage::Result { &mut self.stats.n_results } else { &mut self.stats.n_polls };
+    /// Answers the poll of a task or, at [`AnswerStage::Result`], the question for its result.
+    fn poll(&mut self, now: Timestamp, request: &HttpRequest, id: &str, stage: AnswerStage) -> Result<Reply, Refusal> {
+        let count = if stage == AnswerStage::Result { &mut self.stats.n_results } else { &mut self.stats.n_polls };
         *count += 1;
         self.authorize(request)?;
         let task = match &self.config.api {
@@ -315,14 +315,14 @@ impl Server {
         }
     }
 
-    fn unknown_task(&mut self, request: &HttpRequest, id: &str, stage: Stage) -> Reply {
+    fn unknown_task(&mut self, request: &HttpRequest, id: &str, stage: AnswerStage) -> Reply {
         match self.config.api.clone() {
             None => self.failed(id, 500, "task not found"),
             Some(api) => Self::described_unknown(request, id, stage, &api),
         }
     }
 
-    fn progress(&mut self, now: Timestamp, request: &HttpRequest, id: &str, task: &Task, stage: Stage) -> Reply {
+    fn progress(&mut self, now: Timestamp, request: &HttpRequest, id: &str, task: &Task, stage: AnswerStage) -> Reply {
         match self.config.api.clone() {
             None => self.modelscope_progress(now, request, task),
             Some(api) => self.described_progress(now, request, id, task, stage, &api),
@@ -330,7 +330,7 @@ impl Server {
     }
 
     /// Returns the response to the poll of another task, which has succeeded.
-    fn other_task(&mut self, now: Timestamp, request: &HttpRequest, stage: Stage) -> Reply {
+    fn other_task(&mut self, now: Timestamp, request: &HttpRequest, stage: AnswerStage) -> Reply {
         let picture = Picture::new(self.rng.u64(..), self.config.image_size.unwrap_or(SIZE));
         let began = now.before(Duration::from_secs(1));
         let task = Task::new(began, Duration::ZERO, picture, TaskOutcome::Succeeds, u32::MAX);

@@ -114,6 +114,7 @@ async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     let access = || Credentials {
         token: TokenSource::File(bench.path("token")),
         provider: None,
+        provider_name: None,
         base_url: Some(bench.simulator.url().to_owned()),
         request_timeout: Some(Duration::from_secs(10)),
         consent: Consent::default(),

@@ -8,6 +8,7 @@ pub(super) mod manuals;
 pub(super) mod merge;
 pub(super) mod plan;
 pub(super) mod redo;
+pub(super) mod providers;
 pub(super) mod results;
 pub(super) mod retry;
 pub(super) mod run;

@@ -4,11 +4,12 @@ use std::io;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
+use crate::cli::flags::manifest::{ListFormat, ManifestArgs, choice, out_dir, source};
+use crate::cli::flags::provider::ProviderArgs;
 use crate::cli::flags::units::{InFlight, in_flight};
 use crate::cli::flags::{Display, ProgressArgs, some_jobs};
 use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
@@ -25,9 +26,8 @@ use crate::model::escape::{escape, excerpt, excerpts_apart};
 use crate::model::limits::Rate;
 use crate::model::price::Price;
 use crate::model::request_diff::{FieldDiff, changes};
-use crate::plan;
-use crate::plan::{Plan, PlanError};
-use crate::provider::registry;
+use crate::plan::{self, Plan, PlanError};
+use crate::provider::spec::ProviderSpec;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run::money::check_price;
 use crate::store::diff::DiffEntry;
@@ -79,6 +79,9 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
+    #[command(flatten)]
+    pub provider: ProviderArgs,
+
     #[arg(help = "Output folder [default: out/<name of the manifest>]", short, long, env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
@@ -114,23 +117,6 @@ pub(crate) struct PlanArgs {
     pub progress: ProgressArgs,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ListFormat {
-    /// A table
-    Csv,
-    /// One JSON object per line
-    Jsonl,
-}
-
-impl From<ListFormat> for Listing {
-    fn from(format: ListFormat) -> Self {
-        match format {
-            ListFormat::Csv => Self::Csv,
-            ListFormat::Jsonl => Self::Jsonl,
-        }
-    }
-}
-
 /// Maximum length of an old or a new value, in characters.
 const VALUE_CHARS_MAX: usize = 48;
 
@@ -148,12 +134,13 @@ pub(crate) fn plan(args: &PlanArgs) -> Exit {
         cost_max: args.max_cost.as_ref(),
         jobs_max: args.limit.map(NonZeroU64::get),
     };
-    show(&args.manifest, args.out.as_deref(), &told, args.json, args.progress.display())
+    show(&args.manifest, args.provider.provider, args.out.as_deref(), &told, args.json, args.progress.display())
 }
 
 /// Shows what a run of this manifest would do with the user's settings.
 pub(crate) fn show(
     args: &ManifestArgs,
+    provider: &'static ProviderSpec,
     out: Option<&Path>,
     told: &PlanSettings<'_>,
     is_json: bool,
@@ -164,7 +151,7 @@ pub(crate) fn show(
         Err(exit) => return exit,
     };
     let mut progress = operation_progress(display, &PrintAbove::default());
-    let source = source(args, registry::DEFAULT);
+    let source = source(args, provider);
     let choice = choice(args);
     let planned = manifest::open_watched(source.clone(), &mut *progress).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
@@ -213,7 +200,7 @@ pub(crate) fn show(
 /// Writes every job to stdout.
 fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
     let mut progress = operation_progress(args.progress.display(), &PrintAbove::default());
-    let source = source(&args.manifest, registry::DEFAULT);
+    let source = source(&args.manifest, args.provider.provider);
     let manifest = match manifest::open_watched(source.clone(), &mut *progress) {
         Ok(manifest) => manifest,
         Err(error) => return diagnostics::refuse(&error, &source),

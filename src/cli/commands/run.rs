@@ -8,7 +8,7 @@ use crate::cli::commands::gallery;
 use crate::cli::commands::plan;
 use crate::cli::exit::Exit;
 use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
-use crate::cli::flags::provider::{base_url_help, provider};
+use crate::cli::flags::provider::{ProviderArgs, base_url_help};
 use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
 use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs};
@@ -24,7 +24,7 @@ use crate::model::limits::{Concurrency, Limits};
 use crate::model::partition::Partition;
 use crate::provider::config::ProviderConfig;
 use crate::provider::registry;
-use crate::provider::spec::{ProviderSpec, TokenSource};
+use crate::provider::spec::TokenSource;
 use crate::report::Reporters;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run;
@@ -62,9 +62,8 @@ pub(crate) struct RunArgs {
     #[arg(help = "Output folder [default: out/<name of the manifest>]", short, long, env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
-    /// Image provider
-    #[arg(long, value_parser = provider(), default_value = registry::DEFAULT.name, env = "PROMPTBATCH_PROVIDER")]
-    pub provider: &'static ProviderSpec,
+    #[command(flatten)]
+    pub provider: ProviderArgs,
 
     #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true, help = base_url_help())]
     pub base_url: Option<String>,
@@ -110,7 +109,14 @@ pub(crate) struct RunArgs {
 /// Runs a manifest, or continues its run.
 pub(crate) fn run(args: &RunArgs) -> Exit {
     if args.dry_run {
-        return plan::show(&args.manifest, args.out.as_deref(), &told(&args.pace), false, args.show.display());
+        return plan::show(
+            &args.manifest,
+            args.provider.provider,
+            args.out.as_deref(),
+            &told(&args.pace),
+            false,
+            args.show.display(),
+        );
     }
     if let Err(exit) = args.reports.check(Some(&args.manifest.manifest)) {
         return exit;
@@ -133,7 +139,7 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         let make_reporters = |start: &RunStart<'_>| make_reporters(args, &out, start, &above);
         let mut progress = operation_progress(args.show.display(), &above);
-        let source = source(&args.manifest, args.provider);
+        let source = source(&args.manifest, args.provider.provider);
         run::run(options, make_reporters, &mut *progress, &mut stops).await.map_err(|error| match &error {
             RunError::Manifest(error) => diagnostics::refuse(error, &source),
             error => fail(Exit::of_error(error), error),
@@ -189,13 +195,13 @@ const fn told(pace: &PaceArgs) -> PlanSettings<'_> {
 }
 
 fn options(args: &RunArgs) -> Result<Options, Exit> {
-    let provider = ProviderConfig::new(args.provider).with(|settings| {
+    let provider = ProviderConfig::new(args.provider.provider).with(|settings| {
         settings.base_url.clone_from(&args.base_url);
         settings.token = args.access.token_file.clone().map_or(TokenSource::Environment, TokenSource::File);
         settings.request_timeout = args.access.request_timeout;
     });
     Ok(Options {
-        source: source(&args.manifest, args.provider).into(),
+        source: source(&args.manifest, args.provider.provider).into(),
         choice: choice(&args.manifest),
         out: out_dir(args.out.as_deref(), &args.manifest)?,
         provider,

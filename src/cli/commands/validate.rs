@@ -5,13 +5,13 @@ use clap::Args;
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
 use crate::cli::flags::manifest::{ManifestArgs, choice, source};
+use crate::cli::flags::provider::ProviderArgs;
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, print};
 use crate::manifest;
 use crate::model::escape::escape;
 use crate::plan;
-use crate::provider::registry;
 use crate::report::tty_reporter::PrintAbove;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
@@ -43,6 +43,9 @@ pub(crate) struct ValidateArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
+    #[command(flatten)]
+    pub provider: ProviderArgs,
+
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -55,7 +58,7 @@ pub(crate) struct ValidateArgs {
 pub(crate) fn validate(args: &ValidateArgs) -> Exit {
     let path = escape(&args.manifest.manifest.display().to_string());
     let mut progress = operation_progress(args.progress.display(), &PrintAbove::default());
-    let source = source(&args.manifest, registry::DEFAULT);
+    let source = source(&args.manifest, args.provider.provider);
     let read = manifest::open_watched(source.clone(), &mut *progress);
     let choice = choice(&args.manifest);
     let chosen = match &read {

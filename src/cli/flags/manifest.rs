@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 
 use crate::cli::exit::Exit;
 use crate::cli::output::print_message;
@@ -13,6 +13,7 @@ use crate::manifest::formats::format::Format;
 use crate::manifest::formats::{self, FORMATS};
 use crate::manifest::input::encoding::Encoding;
 use crate::manifest::input::path::{is_nameless, stem};
+use crate::manifest::listing::Listing;
 use crate::manifest::source::Source;
 use crate::manifest::syntax::Syntax;
 use crate::model::choice::{Condition, JobChoice};
@@ -131,6 +132,24 @@ fn manifest_help() -> String {
         "The prompts: a {} or {last} file (which may be gzipped), a folder of .txt files, or - for standard input",
         others.join(", ")
     )
+}
+
+/// Format of a list of all jobs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// A table
+    Csv,
+    /// One JSON object per line
+    Jsonl,
+}
+
+impl From<ListFormat> for Listing {
+    fn from(format: ListFormat) -> Self {
+        match format {
+            ListFormat::Csv => Self::Csv,
+            ListFormat::Jsonl => Self::Jsonl,
+        }
+    }
 }
 
 /// Builds the source of the manifest: its path, and how to read it for this provider.

@@ -19,7 +19,7 @@ use crate::images::validate::verdict::CheckLimits;
 use crate::model::cost::CostLimit;
 use crate::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
 use crate::model::price::Price;
-use crate::provider::spec::TokenSource;
+use crate::provider::spec::{ProviderSpec, TokenSource};
 use crate::report::tty_reporter::can_be_drawn;
 use crate::run::consent::Consent;
 use crate::run::credentials::Credentials;
@@ -41,6 +41,10 @@ pub(super) struct LedgerAccessArgs {
     #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
     base_url: Option<String>,
 
+    /// Provider of the run's tasks; needed only if a file describes it
+    #[arg(long, value_parser = provider::provider, value_name = "NAME|FILE")]
+    provider: Option<&'static ProviderSpec>,
+
     #[command(flatten)]
     access: AccessArgs,
 
@@ -54,6 +58,7 @@ impl LedgerAccessArgs {
         Credentials {
             token: token_file.clone().map_or(TokenSource::Environment, TokenSource::File),
             provider: None,
+            provider_name: self.provider.map(|spec| spec.name),
             base_url: self.base_url.clone(),
             request_timeout: *request_timeout,
             consent: self.consent.consent(),

@@ -2,24 +2,38 @@
 
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::Args;
 
-use crate::provider::registry::{self, PROVIDERS};
+use crate::provider::registry::{self, NamedProviderError, PROVIDERS};
 use crate::provider::spec::{ApiSpec, ProviderSpec};
 
-/// Returns the parser of a provider's name.
-pub(crate) fn provider() -> impl TypedValueParser<Value = &'static ProviderSpec> {
-    let values = PROVIDERS.iter().map(|spec| PossibleValue::new(spec.name).help(spec.help)).collect::<Vec<_>>();
-    PossibleValuesParser::new(values).map(|name| registry::find(&name).expect("the value is from the table"))
+/// Provider of a manifest's jobs.
+#[derive(Debug, Args)]
+pub(crate) struct ProviderArgs {
+    #[arg(long, value_parser = provider, value_name = "NAME|FILE", default_value = registry::DEFAULT.name, env = "PROMPTBATCH_PROVIDER", help = provider_help())]
+    pub provider: &'static ProviderSpec,
+}
+
+/// Parses a provider's name, or the file of a description.
+pub(crate) fn provider(text: &str) -> Result<&'static ProviderSpec, NamedProviderError> {
+    registry::named(text)
+}
+
+pub(crate) fn provider_help() -> String {
+    let names: Vec<_> = PROVIDERS.iter().map(|spec| spec.name).collect();
+    format!(
+        "Image provider: {}, another name that `promptbatch providers` lists, or FILE.yaml that describes one",
+        names.join(", ")
+    )
 }
 
 pub(crate) fn base_url_help() -> String {
-    format!("API base URL [default: {}]", each_api(|api| api.base_url.to_owned()))
+    "API base URL [default: that of the provider]".to_owned()
 }
 
 pub(crate) fn token_file_help() -> String {
     format!(
-        "File that holds the token, instead of the variable {}",
+        "File that holds the token, instead of the variable of the provider, such as {}",
         each_api(|api| format!("`{}`", api.token.variables[0]))
     )
 }
@@ -27,7 +41,7 @@ pub(crate) fn token_file_help() -> String {
 pub(crate) fn request_timeout_help() -> String {
     let default = each_api(|api| seconds(api.request_timeout));
     format!(
-        "Timeout of one request: 500ms, 30s, 2m; an image may take longer, unless no data arrives for this long [default: {default}]"
+        "Timeout of one request: 500ms, 30s, 2m; an image may take longer, unless no data arrives for this long [default: {default}; 10m where the answer has the image]"
     )
 }
 

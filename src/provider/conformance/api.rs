@@ -17,11 +17,11 @@ fn task() -> TaskId {
 }
 
 async fn submit_to(dialect: &Dialect, host: &Host) -> Result<Acceptance, Fault> {
-    client(dialect.spec, &host.url).submit(&request(), &id()).await
+    client((dialect.spec)(), &host.url).submit(&request(), &id()).await
 }
 
 async fn poll_at(dialect: &Dialect, host: &Host) -> Result<Status, Fault> {
-    client(dialect.spec, &host.url).poll(&[task()]).await.remove(0)
+    client((dialect.spec)(), &host.url).poll(&[task()]).await.remove(0)
 }
 
 /// Server that always sends this answer.
@@ -67,8 +67,8 @@ pub(super) async fn no_answer_of_another_server_is_about_a_task(dialect: &Dialec
 
 pub(super) async fn only_a_request_that_never_left_is_not_in_doubt(dialect: &Dialect) {
     let closed = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
-    for url in [closed.as_str(), "http://no-such-host.invalid"] {
-        let fault = client(dialect.spec, url).submit(&request(), &id()).await.unwrap_err();
+    for url in [closed.as_str(), "https://no-such-host.invalid"] {
+        let fault = client((dialect.spec)(), url).submit(&request(), &id()).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Transient, "{url}: {fault}");
     }
     let whole = response(200, JSON, (dialect.accepted)("T-1").as_bytes());
@@ -120,7 +120,7 @@ pub(super) async fn the_token_is_in_no_message(dialect: &Dialect) {
         }
         let page = always(200, "Content-Type: text/html\r\n", &format!("<html>{text} {text}</html>"));
         for link in [format!("{}/x.png", page.url), format!("{}/{text}.png", page.url), format!("ftp://{text}/x")] {
-            let provider = client(dialect.spec, &page.url);
+            let provider = client((dialect.spec)(), &page.url);
             let told = match provider.download(&Url(link.clone()), None).await {
                 Err(fault) => fault,
                 Ok(download) => download.body.collect::<Vec<_>>().await.into_iter().find_map(Result::err).unwrap(),
@@ -137,7 +137,7 @@ pub(super) async fn no_image_host_sees_the_token(dialect: &Dialect) {
     let first = always(302, &format!("Location: {}/really.png\r\n", last.url), "");
     let done = (dialect.done)(&format!("{}/x.png", first.url));
     let api = always(200, JSON, &done);
-    let provider = client(dialect.spec, &api.url);
+    let provider = client((dialect.spec)(), &api.url);
     let status = provider.poll(&[task()]).await.remove(0).unwrap();
     let Status::Done(urls) = status else { panic!("{status:?}") };
     let download = provider.download(&urls[0], None).await.unwrap();

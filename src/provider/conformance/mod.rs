@@ -4,18 +4,21 @@
 //! that are not its API. One line at the end of this file tests a provider.
 
 mod api;
+mod described;
 mod host;
 mod service;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::description::parse::parse;
 use crate::model::job::JobId;
 use crate::model::outcome::{Acceptance, Fault};
 use crate::model::request::Request;
 use crate::model::submission_id::SubmissionId;
 use crate::provider::Provider;
 use crate::provider::config::ProviderConfig;
+use crate::provider::described::spec::spec;
 use crate::provider::http::token::Token;
 use crate::provider::spec::{ProviderSpec, TokenSource};
 use crate::provider::{modelscope, simulator};
@@ -40,7 +43,7 @@ type Start = fn(SimulatorConfig) -> Subject;
 
 /// What the suite has to know of an API's protocol.
 struct Dialect {
-    spec: &'static ProviderSpec,
+    spec: fn() -> &'static ProviderSpec,
     /// Returns the body that accepts a submission as this task.
     accepted: fn(&str) -> String,
     /// Clear refusals of a submission: status and body, with the message `MESSAGE` in the API's own form.
@@ -145,7 +148,7 @@ fn simulator_in_process(config: SimulatorConfig) -> Subject {
 }
 
 const MODELSCOPE: Dialect = Dialect {
-    spec: &modelscope::SPEC,
+    spec: || &modelscope::SPEC,
     accepted: |task| format!(r#"{{"task_id":"{task}","request_id":"r"}}"#),
     refusals: &[
         (400, r#"{"errors":{"code":400,"message":"these are the words of the API"},"request_id":"r"}"#),
@@ -164,3 +167,29 @@ const MODELSCOPE: Dialect = Dialect {
 
 conformance!(modelscope_client, modelscope_over_http, &MODELSCOPE);
 conformance!(simulator_row, simulator_in_process);
+
+/// Returns `ModelScope`'s API as a description: whatever it promises, a description must be able to promise.
+fn described() -> &'static ProviderSpec {
+    static SPEC: OnceLock<&'static ProviderSpec> = OnceLock::new();
+    SPEC.get_or_init(|| spec(parse("described.yaml", include_str!("described.yaml"), &|_| None).unwrap()))
+}
+
+/// Described client that calls the simulator over HTTP.
+fn described_over_http(config: SimulatorConfig) -> Subject {
+    let service = Simulator::spawn_thread(config).unwrap();
+    Subject { provider: client(described(), service.url()), _service: Some(service) }
+}
+
+const DESCRIBED: Dialect = Dialect {
+    spec: described,
+    // One of the refusals has no `request_id`, which the description asks for.
+    refusals: &[
+        (400, r#"{"errors":{"code":400,"message":"these are the words of the API"},"request_id":"r"}"#),
+        (401, r#"{"errors":{"message":"these are the words of the API"},"request_id":"r"}"#),
+        (402, r#"{"errors":{"message":"these are the words of the API"},"request_id":"r"}"#),
+        (429, r#"{"errors":{"code":429,"message":"these are the words of the API"},"request_id":"r"}"#),
+    ],
+    ..MODELSCOPE
+};
+
+conformance!(described_client, described_over_http, &DESCRIBED);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::description::examples::{Example, RequestExample};
 use crate::description::format::Description;
-use crate::description::words::{Exchange, Expectation, Stage};
+use crate::description::words::{AnswerStage, Exchange, Expectation};
 use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
 use crate::model::request::{Json, Request};
 use crate::provider::described::images::ImageText;
@@ -19,7 +19,7 @@ const SUBMISSION_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Result of the check of a description.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CheckReport {
+pub(crate) struct CheckReport {
     /// Number of examples that were judged.
     pub n_examples: usize,
     /// Examples with another conclusion than the expected one.
@@ -30,7 +30,7 @@ pub struct CheckReport {
 
 /// Example with another conclusion than the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckFailure {
+pub(crate) struct CheckFailure {
     /// Number of the example in its list, from 1.
     pub number: usize,
     /// Name of the list: `examples` or `requests`.
@@ -53,7 +53,7 @@ struct Conclusion {
 }
 
 /// Judges every example of a description.
-pub fn check(api: &Description) -> CheckReport {
+pub(crate) fn check(api: &Description) -> CheckReport {
     let mut report = CheckReport { n_examples: api.examples.len() + api.requests.len(), ..CheckReport::default() };
     let task = accepted_task(api);
     for (number, example) in (1..).zip(&api.examples) {
@@ -72,18 +72,24 @@ pub fn check(api: &Description) -> CheckReport {
 
 /// Returns the task of the first example that was accepted.
 fn accepted_task(api: &Description) -> TaskId {
-    let accepted = api.examples.iter().filter(|example| example.stage == Stage::Submit).find_map(|example| {
-        match submitted(api, &answer_of(example), SUBMISSION_ID).ok()?.what {
+    let accepted =
+        api.examples.iter().filter(|example| example.stage == AnswerStage::Submit).find_map(|example| match submitted(
+            api,
+            &answer_of(example),
+            SUBMISSION_ID,
+        )
+        .ok()?
+        .what
+        {
             SubmittedAs::Task(task) => Some(task),
             SubmittedAs::Images(_) | SubmittedAs::Failed(_) => None,
-        }
-    });
+        });
     accepted.unwrap_or_else(|| TaskId("example".to_owned()))
 }
 
 /// Returns what no example shows.
 fn gaps(api: &Description) -> Vec<String> {
-    let has = |stage: Stage, wanted: &[Expectation]| {
+    let has = |stage: AnswerStage, wanted: &[Expectation]| {
         api.examples.iter().any(|example| example.stage == stage && wanted.contains(&example.expect))
     };
     let refusals = [
@@ -102,13 +108,14 @@ fn gaps(api: &Description) -> Vec<String> {
     };
     match api.exchange {
         Exchange::Task => {
-            require(has(Stage::Submit, &[Expectation::Accepted]), "an accepted submission");
-            let is_done = has(Stage::Poll, &[Expectation::Done]) || has(Stage::Result, &[Expectation::Done]);
+            require(has(AnswerStage::Submit, &[Expectation::Accepted]), "an accepted submission");
+            let is_done =
+                has(AnswerStage::Poll, &[Expectation::Done]) || has(AnswerStage::Result, &[Expectation::Done]);
             require(is_done, "a finished task");
         }
-        Exchange::Answer => require(has(Stage::Submit, &[Expectation::Images]), "an answer with an image"),
+        Exchange::Answer => require(has(AnswerStage::Submit, &[Expectation::Images]), "an answer with an image"),
     }
-    require(has(Stage::Submit, &refusals), "a clear refusal");
+    require(has(AnswerStage::Submit, &refusals), "a clear refusal");
     require(!api.requests.is_empty(), "what is sent for a request (`requests`)");
     gaps
 }
@@ -136,13 +143,13 @@ fn judged(api: &Description, example: &Example, task: &TaskId) -> Result<(), Str
     let task = example.task.as_ref().map_or_else(|| task.clone(), |task| TaskId(task.clone()));
     let answer = answer_of(example);
     let found = match example.stage {
-        Stage::Submit => of_submission(api, &answer),
-        Stage::Poll => match polled::polled(api, &answer, &task) {
+        AnswerStage::Submit => of_submission(api, &answer),
+        AnswerStage::Poll => match polled::polled(api, &answer, &task) {
             Ok(Polled::Status(status)) => of_status(status),
             Ok(Polled::Result(address)) => Conclusion { links: Some(vec![address]), ..of(Expectation::Done) },
             Err(fault) => of_fault(fault),
         },
-        Stage::Result => polled::result(api, &answer).map_or_else(of_fault, of_status),
+        AnswerStage::Result => polled::result(api, &answer).map_or_else(of_fault, of_status),
     };
     let differs = |what: &str, expected: &str, is: &str| {
         let message = if found.message.is_empty() { String::new() } else { format!(" ({})", found.message) };

@@ -4,16 +4,25 @@ use std::time::Duration;
 
 use crate::description::answers::ErrorRow;
 use crate::description::format::Description;
-use crate::description::words::{FaultWord, Stage};
+use crate::description::span::TimeOfDay;
+use crate::description::words::{AnswerStage, FaultWord};
 use crate::model::outcome::{Fault, FaultKind};
+use crate::model::time::Timestamp;
 use crate::provider::described::reading::Envelope;
 use crate::provider::http::api_response::ApiResponse;
 
 /// Shortest wait that may last until the next quota. A shorter one is a limit on the pace.
 const QUOTA_WAIT_MIN: Duration = Duration::from_secs(3600);
 
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+
 /// Returns the row of the table that decides about an answer; `None` if no row matches.
-pub(crate) fn row<'a>(api: &'a Description, stage: Stage, status: u16, envelope: &Envelope) -> Option<&'a ErrorRow> {
+pub(crate) fn row<'a>(
+    api: &'a Description,
+    stage: AnswerStage,
+    status: u16,
+    envelope: &Envelope,
+) -> Option<&'a ErrorRow> {
     api.errors.table.iter().find(|row| row.matches(stage, status, &envelope.code, &envelope.message))
 }
 
@@ -50,13 +59,26 @@ pub(crate) fn fault(
     };
     let say = row.map(|row| row.say.as_str()).filter(|say| !say.is_empty());
     let message = say.map_or(message.clone(), |say| format!("{message}; {say}"));
-    let is_model_quota = kind == FaultWord::QuotaExhausted && row.is_some_and(|row| row.model_quota);
-    let resets_in = answer.retry_after().filter(|_| kind == FaultWord::QuotaExhausted);
+    if kind == FaultWord::QuotaExhausted {
+        let is_model_quota = row.is_some_and(|row| row.model_quota);
+        return Fault { is_model_quota, ..quota_spent(api, message, answer) };
+    }
     match kind {
         FaultWord::Throttled => Fault::new(FaultKind::Throttled { retry_after: wait }, message),
-        _ => Fault { is_model_quota, resets_in, ..Fault::new(kind.kind(), message) }
-            .with_retry_after(answer.retry_after()),
+        _ => Fault::new(kind.kind(), message).with_retry_after(answer.retry_after()),
     }
+}
+
+/// Creates the fault of a used-up quota, with the time of the next one: by `Retry-After`, or by the time of day that the description names.
+pub(crate) fn quota_spent(api: &Description, message: String, answer: &ApiResponse) -> Fault {
+    let resets_at = api.quota_resets.zip(answer.date).map(|(TimeOfDay(at), date)| {
+        let at = i64::try_from(at.as_millis()).unwrap_or_default();
+        let n_days = (date.millis() - at).div_euclid(DAY_MILLIS) + 1;
+        Timestamp::from_millis(n_days * DAY_MILLIS + at)
+    });
+    let by_day = resets_at.zip(answer.date).map(|(resets_at, date)| resets_at.since(date));
+    let resets_in = answer.retry_after().or(by_day);
+    Fault { resets_in, ..Fault::new(FaultKind::QuotaExhausted { resets_at }, message) }
 }
 
 fn unauthorized(api: &Description, words: &str) -> String {

@@ -5,14 +5,12 @@ use serde_json::Value;
 use crate::description::format::Description;
 use crate::description::pointer::{Pointer, scalar};
 use crate::description::words::{Billed, FaultWord, ImageKind};
+use crate::model::link::SPOOLED;
 use crate::model::outcome::{IMAGES_COUNTED_MAX, Url};
-use crate::provider::described::reading::Reading;
+use crate::provider::described::reading::JsonReading;
 
 /// Longest image link that is followed, in bytes; a limit that is usual in browsers and servers.
 const LINK_BYTES_MAX: usize = 8192;
-
-/// Scheme of an image whose bytes came inside an answer.
-const KEPT: &str = "spool:";
 
 /// Pointer to the image of an answer that is an image itself.
 const BODY: &str = "/$body";
@@ -40,7 +38,7 @@ pub(crate) enum ImageSearch {
 }
 
 /// Finds the images of an answer.
-pub(crate) fn find(api: &Description, reading: &Reading) -> ImageSearch {
+pub(crate) fn find(api: &Description, reading: &JsonReading) -> ImageSearch {
     let rules = &api.answer;
     if let Some((kind, word)) = refusal(api, reading) {
         return ImageSearch::Refused(kind, word);
@@ -68,7 +66,7 @@ pub(crate) fn is_billed(api: &Description, kind: FaultWord) -> bool {
 }
 
 /// Returns the first word beside the images that says that there is no usable one.
-fn refusal(api: &Description, reading: &Reading) -> Option<(FaultWord, String)> {
+fn refusal(api: &Description, reading: &JsonReading) -> Option<(FaultWord, String)> {
     let rules = &api.answer;
     let body = reading.whole()?;
     let words = rules.reason.iter().flat_map(|pointer| pointer.all(body)).filter_map(scalar);
@@ -80,7 +78,7 @@ fn image(value: &Value, kind: ImageKind) -> Option<ImageText> {
     let text = value.as_str()?.trim();
     let link = || ImageText::Link(Url(text.to_owned()));
     let is_web = text.starts_with("https://") || text.starts_with("http://");
-    if text.starts_with(KEPT) || is_web {
+    if text.starts_with(SPOOLED) || is_web {
         return (text.len() <= LINK_BYTES_MAX).then(link);
     }
     if let Some(data) = text.strip_prefix("data:") {

@@ -2,14 +2,20 @@
 //!
 //! The files that judge answers do no I/O, so that a description's examples are judged by the same code.
 
+pub(crate) mod addresses;
+pub(crate) mod answered;
 pub(crate) mod check;
+pub(crate) mod client;
 pub(crate) mod fault;
+pub(crate) mod find;
 pub(crate) mod images;
 #[cfg(all(test, feature = "simulator"))]
 mod played;
+pub(crate) mod limits;
 pub(crate) mod polled;
 pub(crate) mod reading;
 pub(crate) mod request;
+pub(crate) mod spec;
 pub(crate) mod submitted;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::description::auth::Auth;
 use crate::description::format::Description;
 use crate::description::parse::parse;
-use crate::description::words::{DoubtClass, Exchange, FaultWord, ImageKind, Method, Stage, TaskWord};
+use crate::description::words::{DoubtClass, Exchange, FaultWord, ImageKind, Method, AnswerStage, TaskWord};
 use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
@@ -135,7 +135,7 @@ impl Played {
         }
     }
 
-    fn has_row(&self, kind: FaultWord, stage: Stage) -> bool {
+    fn has_row(&self, kind: FaultWord, stage: AnswerStage) -> bool {
         let is_meant = |row: &&crate::description::answers::ErrorRow| {
             row.kind == kind && (row.stage.is_empty() || row.stage.contains(&stage))
         };
@@ -202,18 +202,18 @@ fn every_refusal_is_read_as_it_is_meant() {
         let mut body = played.with_token(good.clone());
         body.body = String::from_utf8(body.body).unwrap().replace("a cat", "").into_bytes();
         let invalid = played.submit_raw(at(100_000), &body).unwrap_err();
-        let is_told = played.has_row(FaultWord::InvalidRequest, Stage::Submit);
+        let is_told = played.has_row(FaultWord::InvalidRequest, AnswerStage::Submit);
         assert!(invalid.kind == FaultKind::InvalidRequest || !is_told, "{name}: {}", invalid.message);
         assert!(played.submit(at(200_000)).is_ok(), "{name}");
         let other = Request { prompt: "a dog".into(), ..cat(&played.api) };
         let other = played.with_token(played.submission(&other, "2f1b4c1e-0000-4000-8000-000000000002"));
         let throttled = played.submit_raw(at(200_001), &other).unwrap_err();
-        let is_told = played.has_row(FaultWord::Throttled, Stage::Submit);
+        let is_told = played.has_row(FaultWord::Throttled, AnswerStage::Submit);
         assert!(matches!(throttled.kind, FaultKind::Throttled { .. }) || !is_told, "{name}: {throttled:?}");
         assert_eq!(played.server.stats().n_accepted, 1 + u64::from(is_open), "{name}");
     }
     for mut played in every_api(|config| SimulatorConfig { quota: Some(0), ..config }) {
-        if played.has_row(FaultWord::QuotaExhausted, Stage::Submit) {
+        if played.has_row(FaultWord::QuotaExhausted, AnswerStage::Submit) {
             let fault = played.submit(at(0)).unwrap_err();
             assert!(matches!(fault.kind, FaultKind::QuotaExhausted { .. }), "{}: {fault:?}", played.api.name);
         }
@@ -284,7 +284,7 @@ impl Played {
 
     fn knows_lost(&self) -> bool {
         let has_row =
-            self.api.errors.table.iter().any(|row| row.kind == FaultWord::TaskLost && row.stage.contains(&Stage::Poll));
+            self.api.errors.table.iter().any(|row| row.kind == FaultWord::TaskLost && row.stage.contains(&AnswerStage::Poll));
         has_row || self.api.poll.words.values().any(|word| *word == TaskWord::Lost)
     }
 }

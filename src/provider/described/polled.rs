@@ -5,12 +5,12 @@ use serde_json::Value;
 use crate::description::answers::ErrorRow;
 use crate::description::format::Description;
 use crate::description::pointer::{first_said, says};
-use crate::description::words::{FaultWord, Stage, TaskWord};
+use crate::description::words::{AnswerStage, FaultWord, TaskWord};
 use crate::model::escape::excerpt;
 use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
 use crate::provider::described::fault::{fault, quoted, row, silence};
 use crate::provider::described::images::{self, ImageSearch, ImageText};
-use crate::provider::described::reading::{Envelope, IdSearch, Reading, words};
+use crate::provider::described::reading::{Envelope, IdSearch, JsonReading, words};
 use crate::provider::http::api_response::ApiResponse;
 
 /// Conclusion from a poll.
@@ -24,7 +24,7 @@ pub(crate) enum Polled {
 
 /// Judges the answer to the poll of `task`.
 pub(crate) fn polled(api: &Description, answer: &ApiResponse, task: &TaskId) -> Result<Polled, Fault> {
-    let reading = Reading::of(answer);
+    let reading = JsonReading::of(answer);
     if is_of_another(api, &reading, task) {
         let shown = excerpt(&task.0, 80);
         let words = format!("could not poll: a response about a task other than {shown}, {}", answer.excerpt());
@@ -32,29 +32,29 @@ pub(crate) fn polled(api: &Description, answer: &ApiResponse, task: &TaskId) -> 
     }
     let is_success = (200..300).contains(&answer.status);
     let word = reading.word(&api.poll.status).filter(|_| is_success);
-    let Some(word) = word else { return error(api, answer, &reading, Stage::Poll).map(Polled::Status) };
+    let Some(word) = word else { return error(api, answer, &reading, AnswerStage::Poll).map(Polled::Status) };
     let meaning = api.poll.words.iter().find(|(name, _)| name.eq_ignore_ascii_case(word.trim())).map(|(_, word)| *word);
     match meaning.unwrap_or(TaskWord::Running) {
         TaskWord::Queued => Ok(Polled::Status(Status::Queued)),
         TaskWord::Running => Ok(Polled::Status(Status::Running)),
         TaskWord::Done => done(api, answer, &reading),
-        TaskWord::Failed => Ok(Polled::Status(failed(api, answer, &reading, FaultWord::Transient))),
-        TaskWord::Moderated => Ok(Polled::Status(failed(api, answer, &reading, FaultWord::Moderated))),
+        TaskWord::Failed => failed(api, answer, &reading, FaultWord::Transient).map(Polled::Status),
+        TaskWord::Moderated => failed(api, answer, &reading, FaultWord::Moderated).map(Polled::Status),
         TaskWord::Lost => Err(fault(api, FaultWord::TaskLost, &format!("its status is {word}"), None, answer)),
     }
 }
 
 /// Judges the answer that has the result of a finished task.
 pub(crate) fn result(api: &Description, answer: &ApiResponse) -> Result<Status, Fault> {
-    let reading = Reading::of(answer);
+    let reading = JsonReading::of(answer);
     if (200..300).contains(&answer.status) && reading.whole().is_some() {
         return Ok(with_images(api, answer, &reading));
     }
-    error(api, answer, &reading, Stage::Result)
+    error(api, answer, &reading, AnswerStage::Result)
 }
 
 /// Returns whether an answer is about another task than the polled one.
-fn is_of_another(api: &Description, reading: &Reading, task: &TaskId) -> bool {
+fn is_of_another(api: &Description, reading: &JsonReading, task: &TaskId) -> bool {
     match reading.id(&api.poll.id) {
         IdSearch::Nothing => false,
         // The address of a task has its id as a part.
@@ -65,10 +65,10 @@ fn is_of_another(api: &Description, reading: &Reading, task: &TaskId) -> bool {
 }
 
 /// Returns the conclusion from a task that is done: its images, the address of its result, or the error beside its status.
-fn done(api: &Description, answer: &ApiResponse, reading: &Reading) -> Result<Polled, Fault> {
+fn done(api: &Description, answer: &ApiResponse, reading: &JsonReading) -> Result<Polled, Fault> {
     let has_error = reading.whole().is_some_and(|body| error_beside(api, body).is_some());
     if has_error {
-        return Ok(Polled::Status(failed(api, answer, reading, FaultWord::Transient)));
+        return failed(api, answer, reading, FaultWord::Transient).map(Polled::Status);
     }
     if let IdSearch::One(address) = reading.id(&api.poll.result) {
         return Ok(Polled::Result(address));
@@ -80,7 +80,7 @@ fn done(api: &Description, answer: &ApiResponse, reading: &Reading) -> Result<Po
 }
 
 /// Returns the images of a finished task, or the fault of one without an image.
-fn with_images(api: &Description, answer: &ApiResponse, reading: &Reading) -> Status {
+fn with_images(api: &Description, answer: &ApiResponse, reading: &JsonReading) -> Status {
     let (kind, words) = match images::find(api, reading) {
         ImageSearch::Found(found) => {
             let links: Vec<Url> = found
@@ -111,14 +111,14 @@ fn error_beside<'a>(api: &Description, body: &'a Value) -> Option<&'a Value> {
 }
 
 /// Returns the fault of a failed task. A row of the table names its kind; otherwise it is `default`.
-fn failed(api: &Description, answer: &ApiResponse, reading: &Reading, default: FaultWord) -> Status {
+fn failed(api: &Description, answer: &ApiResponse, reading: &JsonReading, default: FaultWord) -> Result<Status, Fault> {
     let mut envelope = reading.envelope(api);
     if envelope.message.is_empty()
         && let Some(value) = reading.whole().and_then(|body| error_beside(api, body))
     {
         envelope.message = words(value);
     }
-    let found = row(api, Stage::Poll, answer.status, &envelope).filter(|row| row.kind != FaultWord::InDoubt);
+    let found = row(api, AnswerStage::Poll, answer.status, &envelope).filter(|row| row.kind != FaultWord::InDoubt);
     let told = match (envelope.message.as_str(), envelope.code.as_str()) {
         ("", "") => "the task failed without a reason".to_owned(),
         ("", code) => format!("the task failed: {code}"),
@@ -128,11 +128,13 @@ fn failed(api: &Description, answer: &ApiResponse, reading: &Reading, default: F
     // A limit on the pace of requests is no fault of a task that was accepted: it is worth another try.
     let kind = found.map_or(default, |row| row.kind);
     let kind = if kind == FaultWord::Throttled { FaultWord::Transient } else { kind };
-    Status::Failed(Fault { retry_after: None, ..fault(api, kind, &told, found, answer) })
+    let fault = Fault { retry_after: None, ..fault(api, kind, &told, found, answer) };
+    // Some services say with a failed status that they do not know the task.
+    if kind == FaultWord::TaskLost { Err(fault) } else { Ok(Status::Failed(fault)) }
 }
 
 /// Judges an answer without a status. Only a row of the table in the API's own envelope ends a task; everything else is silence.
-fn error(api: &Description, answer: &ApiResponse, reading: &Reading, stage: Stage) -> Result<Status, Fault> {
+fn error(api: &Description, answer: &ApiResponse, reading: &JsonReading, stage: AnswerStage) -> Result<Status, Fault> {
     let envelope = reading.envelope(api);
     let told = quoted(answer, &envelope);
     let found = row(api, stage, answer.status, &envelope).filter(|_| envelope.is_own);
@@ -162,7 +164,7 @@ enum Ending {
 }
 
 /// Returns what a row says about a task. A row that is not written for this stage cannot end a task that is paid for.
-fn ending(row: &ErrorRow, stage: Stage) -> Option<Ending> {
+fn ending(row: &ErrorRow, stage: AnswerStage) -> Option<Ending> {
     let is_meant = row.stage.contains(&stage);
     match row.kind {
         FaultWord::TaskLost if is_meant => Some(Ending::Lost),

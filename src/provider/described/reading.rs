@@ -15,7 +15,7 @@ const TEXTS_MAX: usize = 8;
 
 /// JSON of an answer.
 #[derive(Debug, Default)]
-pub(crate) struct Reading {
+pub(crate) struct JsonReading {
     /// Complete JSON texts in the body, and the readable beginning of an incomplete last one.
     texts: Vec<Value>,
     /// True if the body is exactly one complete JSON text.
@@ -44,7 +44,7 @@ pub(crate) enum IdSearch {
     Odd,
 }
 
-impl Reading {
+impl JsonReading {
     /// Reads the JSON of an answer.
     pub(crate) fn of(answer: &ApiResponse) -> Self {
         let mut texts = Vec::new();
@@ -87,7 +87,7 @@ impl Reading {
         let told = |pointers: &[Pointer]| first_said(pointers, body).map(words).unwrap_or_default();
         let (message, code) = (told(&errors.message), told(&errors.code));
         let has_own = errors.own.iter().all(|pointer| pointer.all(body).into_iter().any(says));
-        let is_own = has_own && !(message.is_empty() && code.is_empty() && errors.own.is_empty());
+        let is_own = has_own && !(message.is_empty() && code.is_empty());
         Envelope { message, code, is_own }
     }
 
@@ -187,8 +187,8 @@ const DEPTH_MAX: usize = 64;
 mod tests {
     use super::*;
 
-    fn reading(body: &str) -> Reading {
-        Reading::of(&ApiResponse { status: 200, body: body.into(), ..ApiResponse::default() })
+    fn reading(body: &str) -> JsonReading {
+        JsonReading::of(&ApiResponse { status: 200, body: body.into(), ..ApiResponse::default() })
     }
 
     fn id(body: &str) -> IdSearch {
@@ -250,6 +250,6 @@ mod tests {
             assert!(reading(body).whole().is_none(), "{body}");
         }
         let cut = ApiResponse { body: b"{}".to_vec(), cut: Some("timed out".into()), ..ApiResponse::default() };
-        assert!(Reading::of(&cut).whole().is_none());
+        assert!(JsonReading::of(&cut).whole().is_none());
     }
 }

@@ -8,7 +8,7 @@ use crate::description::body::Tree;
 use crate::description::format::Description;
 use crate::description::leaf::Given;
 use crate::description::pointer::{Pointer, scalar};
-use crate::description::words::Encoding;
+use crate::description::words::BodyEncoding;
 use crate::model::escape::excerpt;
 use crate::model::outcome::{Fault, FaultKind, TaskId};
 use crate::model::request::{Json, Request};
@@ -101,9 +101,9 @@ pub(crate) fn poll_body(api: &Description, task: &TaskId) -> Option<Value> {
 }
 
 /// Encodes a body. `boundary` separates the parts of a form; it must not occur in a value.
-pub(crate) fn encoded(encoding: Encoding, body: &Value, boundary: &str) -> EncodedBody {
+pub(crate) fn encoded(encoding: BodyEncoding, body: &Value, boundary: &str) -> EncodedBody {
     match (encoding, body) {
-        (Encoding::Multipart, Value::Object(fields)) => {
+        (BodyEncoding::Multipart, Value::Object(fields)) => {
             let mut text = String::new();
             for (name, value) in fields {
                 let name: String = name.chars().filter(|c| !c.is_control() && *c != '"').collect();
@@ -114,7 +114,7 @@ pub(crate) fn encoded(encoding: Encoding, body: &Value, boundary: &str) -> Encod
             let _never = write!(text, "--{boundary}--\r\n");
             EncodedBody { content_type: format!("multipart/form-data; boundary={boundary}"), text }
         }
-        (Encoding::Multipart | Encoding::Json, body) => {
+        (BodyEncoding::Multipart | BodyEncoding::Json, body) => {
             EncodedBody { content_type: "application/json".to_owned(), text: body.to_string() }
         }
     }

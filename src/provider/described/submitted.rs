@@ -5,11 +5,11 @@
 
 use crate::description::format::Description;
 use crate::description::pointer::{first_said, scalar};
-use crate::description::words::{Exchange, Stage};
+use crate::description::words::{AnswerStage, Exchange};
 use crate::model::outcome::{Fault, FaultKind, TaskId};
 use crate::provider::described::fault::{fault, quoted, row};
 use crate::provider::described::images::{self, ImageSearch, ImageText, is_billed};
-use crate::provider::described::reading::{Envelope, IdSearch, Reading};
+use crate::provider::described::reading::{Envelope, IdSearch, JsonReading};
 use crate::provider::http::api_response::ApiResponse;
 use crate::provider::http::task_path::is_usable;
 
@@ -41,7 +41,7 @@ const UNSURE: [u16; 5] = [408, 425, 429, 460, 499];
 
 /// Judges the answer to a submission.
 pub(crate) fn submitted(api: &Description, answer: &ApiResponse, submission_id: &str) -> Result<Submitted, Fault> {
-    let reading = Reading::of(answer);
+    let reading = JsonReading::of(answer);
     let envelope = reading.envelope(api);
     let accepted = match api.exchange {
         Exchange::Task if conflict(api, answer, &envelope) => Some(SubmittedAs::Task(TaskId(submission_id.to_owned()))),
@@ -66,7 +66,7 @@ fn conflict(api: &Description, answer: &ApiResponse, envelope: &Envelope) -> boo
 }
 
 /// Returns the task of the answer; `None` if it has no id.
-fn as_task(api: &Description, reading: &Reading, answer: &ApiResponse) -> Result<Option<SubmittedAs>, Fault> {
+fn as_task(api: &Description, reading: &JsonReading, answer: &ApiResponse) -> Result<Option<SubmittedAs>, Fault> {
     let odd = |what: &str| {
         let words = format!("{what}, {}: it may have been accepted", answer.excerpt());
         Err(answer.fault(FaultKind::InDoubt, words))
@@ -102,7 +102,7 @@ fn is_web(url: &str) -> bool {
 /// Returns the images of the answer, or the paid end without one; `None` if the answer says nothing about images.
 fn as_images(
     api: &Description,
-    reading: &Reading,
+    reading: &JsonReading,
     answer: &ApiResponse,
     envelope: &Envelope,
 ) -> Result<Option<SubmittedAs>, Fault> {
@@ -126,12 +126,12 @@ fn clear_row<'a>(
     answer: &ApiResponse,
     envelope: &Envelope,
 ) -> Option<&'a crate::description::answers::ErrorRow> {
-    row(api, Stage::Submit, answer.status, envelope).filter(|row| row.clear && envelope.is_own)
+    row(api, AnswerStage::Submit, answer.status, envelope).filter(|row| row.clear && envelope.is_own)
 }
 
 /// Returns the fault of an answer without an id and without an image.
 fn refused(api: &Description, answer: &ApiResponse, envelope: &Envelope) -> Fault {
-    let found = row(api, Stage::Submit, answer.status, envelope);
+    let found = row(api, AnswerStage::Submit, answer.status, envelope);
     if let Some(row) = found.filter(|row| row.clear && envelope.is_own) {
         return fault(api, row.kind, &quoted(answer, envelope), Some(row), answer);
     }

@@ -66,6 +66,35 @@ fn an_answer_of_another_server_always_leaves_doubt() {
     }
 }
 
+/// Goal: the pages of gateways, proxies and frameworks are no refusals where the API's errors have a mark of their own. Where they have none,
+/// only a 4xx in the same form is believed. Method: every page that the simulator knows, against every description.
+#[cfg(feature = "simulator")]
+#[test]
+fn a_page_of_a_gateway_is_a_refusal_only_in_the_form_of_the_api() {
+    for api in every_api() {
+        let is_taken = |page: &&crate::simulator::pages::GatewayPage| match submit(&api, page.status, page.body) {
+            Err(fault) => !fault.kind.leaves_doubt(),
+            Ok(taken) => panic!("{}: {}: {taken:?}", api.name, page.name),
+        };
+        let taken: Vec<_> = crate::simulator::pages::all().filter(is_taken).collect();
+        for page in &taken {
+            let is_unsure = matches!(page.status, 408 | 425 | 460 | 499);
+            assert!((400..500).contains(&page.status) && !is_unsure, "{}: {}", api.name, page.name);
+        }
+        let names: Vec<_> = taken.iter().map(|page| page.name).collect();
+        match api.name.as_str() {
+            // These gateways imitate the API.
+            "openai" | "together" => {
+                assert_eq!(names, ["one-api 400, model is loading", "LiteLLM 429"], "{}", api.name)
+            }
+            "gemini" => assert_eq!(names, ["Google API 400"]),
+            "dashscope" => assert_eq!(names, ["Aliyun API Gateway 403", "DashScope 429"]),
+            "stability" | "runware" | "aihorde" => assert!(names.is_empty(), "{}: {names:?}", api.name),
+            _ => {}
+        }
+    }
+}
+
 /// Goal: a server error is never a clear refusal, even in the API's own words: the request may have gone on behind it.
 #[test]
 fn a_server_error_in_the_apis_own_words_leaves_doubt() {
@@ -87,9 +116,9 @@ fn a_server_error_in_the_apis_own_words_leaves_doubt() {
 #[test]
 fn a_refusal_that_is_cut_off_leaves_doubt() {
     for (name, status, body) in [
-        ("openai", 429, r#"{"error":{"message":"Rate limit","code":"rate_limit_exceeded"}}"#),
+        ("openai", 429, r#"{"error":{"message":"Rate limit","type":"requests","code":"rate_limit_exceeded"}}"#),
         ("fal", 422, r#"{"detail":[{"msg":"m","type":"t"}]}"#),
-        ("dashscope", 400, r#"{"code":"Arrearage","message":"m"}"#),
+        ("dashscope", 400, r#"{"request_id":"r","code":"Arrearage","message":"m"}"#),
     ] {
         let api = api(name);
         assert!(!submit(&api, status, body).unwrap_err().kind.leaves_doubt(), "{name}");
@@ -234,7 +263,7 @@ fn a_withheld_result_is_the_end_and_a_broken_one_is_not() {
 
 #[test]
 fn a_quota_that_is_back_soon_is_a_limit_on_the_pace() {
-    let body = json!({"error": {"message": "m", "code": "insufficient_quota"}}).to_string();
+    let body = json!({"error": {"message": "m", "type": "t", "code": "insufficient_quota"}}).to_string();
     let kind = |wait: &str| {
         let answer = ApiResponse { retry_after: Some(wait.into()), ..answer(429, &body) };
         submitted(&api("openai"), &answer, "s").unwrap_err().kind.code()
@@ -244,7 +273,7 @@ fn a_quota_that_is_back_soon_is_a_limit_on_the_pace() {
 
 #[test]
 fn a_refused_token_says_where_it_comes_from() {
-    let body = json!({"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}).to_string();
+    let body = json!({"error": {"message": "Incorrect API key", "type": "t", "code": "invalid_api_key"}}).to_string();
     let words = submit(&api("openai"), 401, &body).unwrap_err().message;
     assert!(words.contains("OPENAI_API_KEY") && words.contains("platform.openai.com/api-keys"), "{words}");
 }
@@ -288,7 +317,7 @@ fn parameters_bring_back_a_map_that_was_left_out() {
 #[test]
 fn a_form_has_a_part_for_each_field() {
     let body = json!({"prompt": "a\r\n\"cat\" 猫", "seed": 7});
-    let form = encoded(crate::description::words::Encoding::Multipart, &body, "B");
+    let form = encoded(crate::description::words::BodyEncoding::Multipart, &body, "B");
     assert_eq!(form.content_type, "multipart/form-data; boundary=B");
     assert_eq!(
         form.text,

@@ -4,7 +4,7 @@ use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, Url};
 
 use crate::model::outcome::{Fault, FaultKind, Url as Link};
@@ -59,7 +59,7 @@ impl HttpClient {
         quota_headers: QuotaHeaders,
     ) -> Result<Self, ClientError> {
         let HttpSettings { base_url, token, request_timeout, image_bytes_max } = settings;
-        headers.insert(AUTHORIZATION, token.header());
+        token.add_to(&mut headers);
         let proxy = if base_url.is_loopback() {
             None
         } else {

@@ -5,8 +5,11 @@ mod secret_encodings;
 use std::fmt;
 use std::sync::Arc;
 
-use reqwest::header::HeaderValue;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
+use crate::description::auth::Auth;
 use crate::provider::http::token::secret_encodings::SecretEncoding;
 
 /// Authorization scheme, which precedes the token in its header.
@@ -24,7 +27,10 @@ const HIDDEN: &str = "(the token)";
 /// Access token. It is sent in one header of API requests and nowhere else.
 #[derive(Clone)]
 pub struct Token {
+    /// `Bearer`, a space, and the token; only `Bearer` and a space if there is none.
     header: HeaderValue,
+    /// Way to send it.
+    auth: Auth,
     /// Forms of the token that are redacted; empty for a token that is no secret.
     encodings: Arc<[SecretEncoding]>,
 }
@@ -46,12 +52,54 @@ impl Token {
         value.set_sensitive(true);
         let is_secret = text.len() >= SECRET_BYTES_MIN;
         let encodings = if is_secret { SecretEncoding::all(text.as_bytes()).into() } else { Arc::default() };
-        Some(Self { header: value, encodings })
+        Some(Self { header: value, auth: Auth::Bearer, encodings })
+    }
+
+    /// Returns a token of a service that needs none. Nothing is sent for it.
+    pub(in crate::provider) fn none() -> Self {
+        Self { header: HeaderValue::from_static(SCHEME), auth: Auth::None, encodings: Arc::default() }
+    }
+
+    /// Returns a public token, which is no secret: it is not hidden, because its letters may occur in any text.
+    pub(in crate::provider) fn public(text: &str) -> Option<Self> {
+        Some(Self { encodings: Arc::default(), ..Self::new(text)? })
+    }
+
+    /// Returns the token, to be sent in this way.
+    #[must_use]
+    pub(in crate::provider) fn sent_as(self, auth: &Auth) -> Self {
+        // Basic authentication writes the token in base64, which is hidden like the token itself.
+        Self { auth: auth.clone(), ..self }
+    }
+
+    /// Returns whether the token is sent at all.
+    pub(in crate::provider) fn is_sent(&self) -> bool {
+        self.auth != Auth::None
     }
 
     /// Returns the value of the `Authorization` header, marked so that no lower layer writes it to a log.
+    #[cfg(test)]
     pub(super) fn header(&self) -> HeaderValue {
         self.header.clone()
+    }
+
+    /// Adds the header with the token, marked so that no lower layer writes it to a log.
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        let secret = &self.header.as_bytes()[SCHEME.len()..];
+        let (name, value) = match &self.auth {
+            Auth::None => return,
+            Auth::Bearer => (AUTHORIZATION, Ok(self.header.clone())),
+            Auth::Prefix(word) => (AUTHORIZATION, HeaderValue::from_bytes(&[word.as_bytes(), b" ", secret].concat())),
+            Auth::Basic => (AUTHORIZATION, HeaderValue::try_from(format!("Basic {}", STANDARD.encode(secret)))),
+            Auth::Header(name) => match HeaderName::try_from(name.as_str()) {
+                Ok(name) => (name, HeaderValue::from_bytes(secret)),
+                Err(_) => return,
+            },
+        };
+        if let Ok(mut value) = value {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
     }
 
     /// Returns a hash of the token with this salt. It identifies the account and reveals nothing of the token.
@@ -120,6 +168,27 @@ mod tests {
         assert_eq!(one.clone().fingerprint("a"), prints[0]);
         assert!(prints.iter().all(|print| print.len() == 32 && !print.contains("geheim")));
         assert_eq!(Token::new(" geheim-4711\n").unwrap().fingerprint("a"), prints[0], "white space is no part of it");
+    }
+
+    #[test]
+    fn a_token_is_sent_as_its_api_wants_it() {
+        let token = Token::new("user:geheim-4711").unwrap();
+        for (auth, name, expected) in [
+            ("bearer", "authorization", Some("Bearer user:geheim-4711")),
+            ("prefix Key", "authorization", Some("Key user:geheim-4711")),
+            ("basic", "authorization", Some("Basic dXNlcjpnZWhlaW0tNDcxMQ==")),
+            ("header x-key", "x-key", Some("user:geheim-4711")),
+            ("none", "authorization", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            token.clone().sent_as(&auth.parse().unwrap()).add_to(&mut headers);
+            assert_eq!(headers.get(name).map(|value| value.to_str().unwrap()), expected, "{auth}");
+            assert_eq!(headers.len(), usize::from(expected.is_some()), "{auth}");
+            assert!(headers.values().all(HeaderValue::is_sensitive), "{auth}");
+        }
+        let mut headers = HeaderMap::new();
+        Token::none().add_to(&mut headers);
+        assert!(headers.is_empty() && Token::none().n_bytes_written_max() == 0);
     }
 
     #[test]

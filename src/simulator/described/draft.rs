@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::description::examples::Example;
 use crate::description::format::Description;
 use crate::description::pointer::{first_said, scalar};
-use crate::description::words::{Expectation, Stage};
+use crate::description::words::{Expectation, AnswerStage};
 
 /// Shortest recorded id that is replaced inside other texts.
 const ID_CHARS_MIN: usize = 6;
@@ -35,7 +35,7 @@ pub(in crate::simulator) fn template(api: &Description, is_wanted: impl Fn(&Exam
 }
 
 /// Returns the recorded success with this conclusion, or an empty one.
-pub(in crate::simulator) fn success(api: &Description, stage: Stage, expect: Expectation) -> Draft {
+pub(in crate::simulator) fn success(api: &Description, stage: AnswerStage, expect: Expectation) -> Draft {
     let is_wanted =
         |example: &Example| example.stage == stage && example.expect == expect && (200..300).contains(&example.status);
     template(api, is_wanted).unwrap_or(Draft::empty())
@@ -44,7 +44,7 @@ pub(in crate::simulator) fn success(api: &Description, stage: Stage, expect: Exp
 /// Leads every address in a body to this machine, and replaces the recorded id. No client that follows an address of a simulated answer
 /// reaches the real service.
 pub(in crate::simulator) fn localize(api: &Description, body: &mut Value, origin: &str, id: &str) {
-    let recorded = success(api, Stage::Submit, Expectation::Accepted);
+    let recorded = success(api, AnswerStage::Submit, Expectation::Accepted);
     let recorded = first_said(&api.accepted.id, &recorded.body).and_then(scalar);
     let recorded = recorded.filter(|text| text.len() >= ID_CHARS_MIN);
     rewrite(body, &|text| {

@@ -6,7 +6,7 @@ use crate::description::answers::ErrorRow;
 use crate::description::examples::Example;
 use crate::description::format::Description;
 use crate::description::pointer::{first_said, scalar};
-use crate::description::words::{FaultWord, Stage};
+use crate::description::words::{FaultWord, AnswerStage};
 use crate::simulator::described::draft::{Draft, template};
 use crate::simulator::described::put::{is_said, put};
 
@@ -22,7 +22,7 @@ struct Words {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::simulator) struct ErrorWish<'a> {
     /// Request that is answered.
-    pub(in crate::simulator) stage: Stage,
+    pub(in crate::simulator) stage: AnswerStage,
     /// Meaning.
     pub(in crate::simulator) kind: FaultWord,
     /// Message, if the table allows it.
@@ -82,7 +82,7 @@ fn choose(api: &Description, wish: ErrorWish<'_>) -> Words {
     // A row for this stage alone is more exact, a clear refusal leaves no doubt, and the usual status is the likeliest.
     let has_status =
         |row: &ErrorRow| row.status.is_empty() || row.status.iter().any(|range| range.contains(wish.status));
-    rows.sort_by_key(|row| (row.stage.is_empty(), wish.stage == Stage::Submit && !row.clear, !has_status(row)));
+    rows.sort_by_key(|row| (row.stage.is_empty(), wish.stage == AnswerStage::Submit && !row.clear, !has_status(row)));
     let candidates = rows.iter().flat_map(|row| candidates(row, wish));
     let fits = |words: &Words| means(api, wish.stage, words) == Some(wish.kind);
     candidates.into_iter().find(fits).unwrap_or_else(|| Words {
@@ -116,7 +116,7 @@ fn candidates(row: &ErrorRow, wish: ErrorWish<'_>) -> Vec<Words> {
 }
 
 /// Returns what the table says about these words.
-fn means(api: &Description, stage: Stage, words: &Words) -> Option<FaultWord> {
+fn means(api: &Description, stage: AnswerStage, words: &Words) -> Option<FaultWord> {
     let row = api.errors.table.iter().find(|row| row.matches(stage, words.status, &words.code, &words.message));
     row.map(|row| row.kind)
 }

@@ -1,12 +1,12 @@
 //! Documented limits of a described API, as the service itself checks them.
 
 use crate::description::leaf::aspect_ratio;
-use crate::description::requests::{RequestRules, SizeRules};
+use crate::description::requests::{LimitRules, SizeRules};
 use crate::model::request::Size;
 
 /// Returns what is wrong with a request; `None` if it is within the limits.
 pub(in crate::simulator) fn excess(
-    rules: &RequestRules,
+    rules: &LimitRules,
     model: &str,
     prompt: &str,
     seed: Option<u64>,
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn told(rules: &str, size: &str) -> Option<String> {
-        let rules: RequestRules = serde_yaml::from_str(rules).unwrap();
+        let rules: LimitRules = serde_yaml::from_str(rules).unwrap();
         excess(&rules, "org/Flux-dev", "a cat", Some(8), size.parse().ok())
     }
 

@@ -9,7 +9,7 @@ use crate::description::format::Description;
 use crate::description::leaf::Leaf;
 use crate::description::pointer::Pointer;
 use crate::description::requests::{Find, Since, TimeFormat};
-use crate::description::words::{Expectation, Stage};
+use crate::description::words::{Expectation, AnswerStage};
 use crate::model::time::Timestamp;
 use crate::simulator::described::book::AcceptedRecord;
 use crate::simulator::described::draft::{Draft, localize, success};
@@ -89,7 +89,7 @@ fn wrapped(steps: &[String], item: Value) -> Value {
 /// Returns a submission as the list has it. The recorded acceptance is its template if it has the same id.
 fn item(question: ListQuestion<'_>, record: &AcceptedRecord) -> Value {
     let ListQuestion { api, find, origin, .. } = question;
-    let mut body = success(api, Stage::Submit, Expectation::Accepted).body;
+    let mut body = success(api, AnswerStage::Submit, Expectation::Accepted).body;
     localize(api, &mut body, origin, &record.task_id);
     if find.id.is_empty() || !is_said(&body, &find.id) {
         body = Value::Null;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::description::body::Tree;
 use crate::description::format::Description;
 use crate::description::leaf::Leaf;
-use crate::description::path::{Part, PathTemplate};
+use crate::description::path::{PathPart, PathTemplate};
 use crate::description::words::Method;
 use crate::simulator::message::HttpRequest;
 
@@ -164,7 +164,7 @@ fn held(template: &PathTemplate, base_url: &str, path: &str) -> Option<Held> {
     })
 }
 
-fn parts(form: &str) -> Option<Vec<Part>> {
+fn parts(form: &str) -> Option<Vec<PathPart>> {
     form.parse::<PathTemplate>().ok().map(|template| template.parts().to_vec())
 }
 
@@ -190,17 +190,17 @@ pub(in crate::simulator) fn decoded(text: &str) -> String {
 }
 
 /// Returns whether a text has the form of these parts, and takes what it holds.
-fn fits(parts: &[Part], text: &str, held: &mut Held) -> bool {
+fn fits(parts: &[PathPart], text: &str, held: &mut Held) -> bool {
     let Some((part, rest)) = parts.split_first() else { return text.is_empty() };
-    let is_id = matches!(part, Part::TaskId);
+    let is_id = matches!(part, PathPart::TaskId);
     match part {
-        Part::Text(own) => {
+        PathPart::Text(own) => {
             let own = if rest.is_empty() { own.trim_end_matches('/') } else { own };
             text.strip_prefix(own).is_some_and(|text| fits(rest, text, held))
         }
-        Part::ModelSegments | Part::ModelSegment | Part::TaskId => {
+        PathPart::ModelSegments | PathPart::ModelSegment | PathPart::TaskId => {
             let end =
-                if matches!(part, Part::ModelSegments) { text.len() } else { text.find('/').unwrap_or(text.len()) };
+                if matches!(part, PathPart::ModelSegments) { text.len() } else { text.find('/').unwrap_or(text.len()) };
             let ends = (1..=end).rev().filter(|end| text.is_char_boundary(*end));
             for end in ends {
                 if fits(rest, &text[end..], held) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::description::format::Description;
 use crate::description::leaf::Leaf;
 use crate::description::pointer::{Pointer, says};
-use crate::description::words::Encoding;
+use crate::description::words::BodyEncoding;
 use crate::model::request::Size;
 use crate::simulator::check::Submission;
 use crate::simulator::described::{form, limits};
@@ -55,11 +55,11 @@ fn invalid(words: &str) -> Refusal {
 
 fn body(api: &Description, request: &HttpRequest) -> Result<Value, Refusal> {
     match api.submit.encoding {
-        Encoding::Json => match serde_json::from_slice(&request.body) {
+        BodyEncoding::Json => match serde_json::from_slice(&request.body) {
             Ok(body @ (Value::Object(_) | Value::Array(_))) => Ok(body),
             Ok(_) | Err(_) => Err(invalid("the request body must be a JSON object")),
         },
-        Encoding::Multipart => form::fields(request.header("content-type").unwrap_or_default(), &request.body)
+        BodyEncoding::Multipart => form::fields(request.header("content-type").unwrap_or_default(), &request.body)
             .ok_or_else(|| invalid("the request body must be a form (multipart/form-data)")),
     }
 }

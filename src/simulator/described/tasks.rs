@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::description::examples::Example;
 use crate::description::format::Description;
 use crate::description::pointer::{Pointer, first_said, scalar};
-use crate::description::words::{Exchange, Expectation, FaultWord, ImageKind, Stage, TaskWord};
+use crate::description::words::{Exchange, Expectation, FaultWord, ImageKind, AnswerStage, TaskWord};
 use crate::simulator::described::draft::{Draft, localize, success, template};
 use crate::simulator::described::errors::{ErrorWish, error, write};
 use crate::simulator::described::put::{is_said, keep_one, put, put_nothing};
@@ -27,12 +27,12 @@ pub(in crate::simulator) struct TaskWriter<'a> {
 
 impl TaskWriter<'_> {
     /// Returns the recorded success with this conclusion, made this task's.
-    fn begin(&self, stage: Stage, expect: Expectation) -> Draft {
+    fn begin(&self, stage: AnswerStage, expect: Expectation) -> Draft {
         let mut draft = success(self.api, stage, expect);
         let Description { accepted, poll, .. } = self.api;
         // An API that shows a task in one form has its other fields in every answer.
-        if stage == Stage::Poll && poll.id.iter().any(|pointer| accepted.id.contains(pointer)) {
-            let mut whole = success(self.api, Stage::Submit, Expectation::Accepted).body;
+        if stage == AnswerStage::Poll && poll.id.iter().any(|pointer| accepted.id.contains(pointer)) {
+            let mut whole = success(self.api, AnswerStage::Submit, Expectation::Accepted).body;
             overlay(&mut whole, std::mem::take(&mut draft.body));
             draft.body = whole;
         }
@@ -43,7 +43,7 @@ impl TaskWriter<'_> {
     /// Returns the acceptance.
     pub(in crate::simulator) fn accepted(&self) -> Draft {
         let Description { accepted, poll, .. } = self.api;
-        let mut draft = self.begin(Stage::Submit, Expectation::Accepted);
+        let mut draft = self.begin(AnswerStage::Submit, Expectation::Accepted);
         put(&mut draft.body, &accepted.id, &self.id.into());
         put(&mut draft.body, &accepted.status_url, &status_url(self.origin, self.id).into());
         if is_said(&draft.body, &poll.result) {
@@ -71,13 +71,13 @@ impl TaskWriter<'_> {
 
     /// Returns the answer to a poll that says this status.
     fn polled(&self, expect: Expectation, meaning: TaskWord) -> Draft {
-        self.with_word(self.begin(Stage::Poll, expect), meaning)
+        self.with_word(self.begin(AnswerStage::Poll, expect), meaning)
     }
 
     /// Returns the recorded poll that ended with a fault of this kind; `None` if there is none.
     fn recorded_end(&self, kind: FaultWord) -> Option<Draft> {
         let is_wanted = |example: &Example| {
-            example.stage == Stage::Poll && example.expect == Expectation::Failed && example.fault == Some(kind)
+            example.stage == AnswerStage::Poll && example.expect == Expectation::Failed && example.fault == Some(kind)
         };
         let mut draft = template(self.api, is_wanted)?;
         localize(self.api, &mut draft.body, self.origin, self.id);
@@ -119,7 +119,7 @@ impl TaskWriter<'_> {
 
     /// Returns the answer to the poll of a finished task: the address of its result or its image. `None` is a success without an image.
     pub(in crate::simulator) fn done(&self, image: Option<&str>) -> Draft {
-        let mut draft = self.begin(Stage::Poll, Expectation::Done);
+        let mut draft = self.begin(AnswerStage::Poll, Expectation::Done);
         let result = &self.api.poll.result;
         // The task and its status may stand in the item that has the image.
         if result.is_empty() {
@@ -132,14 +132,14 @@ impl TaskWriter<'_> {
 
     /// Returns the answer with the result of a finished task.
     pub(in crate::simulator) fn result(&self, image: Option<&str>) -> Draft {
-        let mut draft = self.begin(Stage::Result, Expectation::Done);
+        let mut draft = self.begin(AnswerStage::Result, Expectation::Done);
         self.put_image(&mut draft.body, image);
         draft
     }
 
     /// Returns the answer to a submission with its image.
     pub(in crate::simulator) fn images(&self, image: Option<&str>) -> Draft {
-        let mut draft = self.begin(Stage::Submit, Expectation::Images);
+        let mut draft = self.begin(AnswerStage::Submit, Expectation::Images);
         self.put_image(&mut draft.body, image);
         draft
     }
@@ -176,9 +176,9 @@ impl TaskWriter<'_> {
         if self.has_word(TaskWord::Moderated) {
             return self.polled(Expectation::Running, TaskWord::Moderated);
         }
-        match self.withheld(Stage::Poll) {
+        match self.withheld(AnswerStage::Poll) {
             // The result says it, and the status is that of a finished task.
-            _ if !self.api.poll.result.is_empty() && has_row(Stage::Result) => self.done(None),
+            _ if !self.api.poll.result.is_empty() && has_row(AnswerStage::Result) => self.done(None),
             Some(draft) if self.api.poll.result.is_empty() => draft,
             Some(_) => self.done(None),
             None => self.ended(TaskWord::Failed, FaultWord::Moderated, words),
@@ -187,21 +187,21 @@ impl TaskWriter<'_> {
 
     /// Returns the result of a task whose image was withheld for its content.
     pub(in crate::simulator) fn moderated_result(&self, words: &str) -> Draft {
-        let wish = ErrorWish { stage: Stage::Result, kind: FaultWord::Moderated, words, status: 422, is_fixed: false };
-        self.withheld(Stage::Result).unwrap_or_else(|| error(self.api, wish))
+        let wish = ErrorWish { stage: AnswerStage::Result, kind: FaultWord::Moderated, words, status: 422, is_fixed: false };
+        self.withheld(AnswerStage::Result).unwrap_or_else(|| error(self.api, wish))
     }
 
     /// Returns a success that says, beside its images or by having none, that the image was withheld; `None` if the API has no such answer.
-    pub(in crate::simulator) fn withheld(&self, stage: Stage) -> Option<Draft> {
+    pub(in crate::simulator) fn withheld(&self, stage: AnswerStage) -> Option<Draft> {
         let answer = &self.api.answer;
         let reason = answer.reasons.iter().find(|(_, kind)| **kind == FaultWord::Moderated).map(|(word, _)| word);
         if reason.is_none() && answer.empty != Some(FaultWord::Moderated) {
             return None;
         }
         let mut draft = match stage {
-            Stage::Submit => self.images(None),
-            Stage::Poll => self.done(None),
-            Stage::Result => self.result(None),
+            AnswerStage::Submit => self.images(None),
+            AnswerStage::Poll => self.done(None),
+            AnswerStage::Result => self.result(None),
         };
         if let Some(reason) = reason {
             put(&mut draft.body, &answer.reason, &reason.as_str().into());
@@ -214,7 +214,7 @@ impl TaskWriter<'_> {
         if let Some(draft) = self.recorded_end(kind) {
             return draft;
         }
-        let wish = ErrorWish { stage: Stage::Poll, kind, words, status: 200, is_fixed: true };
+        let wish = ErrorWish { stage: AnswerStage::Poll, kind, words, status: 200, is_fixed: true };
         // Some services say an error beside the word of a success only.
         let is_beside = !self.has_word(meaning);
         let meaning = if is_beside { TaskWord::Done } else { meaning };
@@ -227,8 +227,8 @@ impl TaskWriter<'_> {
     }
 
     /// Returns the answer for a task that the service does not know.
-    pub(in crate::simulator) fn unknown(&self, stage: Stage) -> Draft {
-        if stage == Stage::Poll && self.has_word(TaskWord::Lost) {
+    pub(in crate::simulator) fn unknown(&self, stage: AnswerStage) -> Draft {
+        if stage == AnswerStage::Poll && self.has_word(TaskWord::Lost) {
             return self.polled(Expectation::TaskLost, TaskWord::Lost);
         }
         let words = "task not found";

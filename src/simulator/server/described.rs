@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::description::format::Description;
-use crate::description::words::{DoubtClass, Exchange, FaultWord, ImageKind, Stage};
+use crate::description::words::{DoubtClass, Exchange, FaultWord, ImageKind, AnswerStage};
 use crate::model::time::Timestamp;
 use crate::simulator::check::Submission;
 use crate::simulator::described::book::has_own_ids;
@@ -47,9 +47,9 @@ impl Server {
             Ok(Question::Submit(model)) => self.submit(now, request, model),
             Ok(Question::Poll(id)) => {
                 let id = polled_task(api, request).unwrap_or(id);
-                self.poll(now, request, &id, Stage::Poll)
+                self.poll(now, request, &id, AnswerStage::Poll)
             }
-            Ok(Question::Result(id)) => self.poll(now, request, &id, Stage::Result),
+            Ok(Question::Result(id)) => self.poll(now, request, &id, AnswerStage::Result),
             Ok(Question::Find) => self.find(now, request, api),
             Err(NoQuestion::Method(allowed)) => Err(Refusal::Method(allowed)),
             Err(NoQuestion::Path) => {
@@ -97,7 +97,7 @@ impl Server {
             | Refusal::TooLarge
             | Refusal::Busy => refusal.to_string(),
         };
-        let wish = ErrorWish { stage: Stage::Submit, kind, words: &words, status: refusal.status(), is_fixed };
+        let wish = ErrorWish { stage: AnswerStage::Submit, kind, words: &words, status: refusal.status(), is_fixed };
         reply(error(api, wish), None)
     }
 
@@ -129,7 +129,7 @@ impl Server {
     pub(super) fn refuses_content(&self, submission: &Submission, api: &Description) -> bool {
         let writer = TaskWriter { api, origin: "", id: "" };
         api.exchange == Exchange::Answer
-            && writer.withheld(Stage::Submit).is_none()
+            && writer.withheld(AnswerStage::Submit).is_none()
             && self.lots(submission.content, 0).f64() < self.config.fail_rate
     }
 
@@ -173,7 +173,7 @@ impl Server {
         let whole = match task.fate() {
             TaskOutcome::Stuck => Reply::lost(Delivery::Hang),
             TaskOutcome::Moderated => {
-                reply(writer.withheld(Stage::Submit).unwrap_or_else(|| writer.without_image()), None)
+                reply(writer.withheld(AnswerStage::Submit).unwrap_or_else(|| writer.without_image()), None)
             }
             TaskOutcome::Empty | TaskOutcome::Failed if api.answer.kind == ImageKind::Body => {
                 Reply::new(200, "image/png", ReplyBody::Bytes(Vec::new()))
@@ -234,7 +234,7 @@ impl Server {
         let mut draft = Draft { status, body };
         let words = Refusal::Busy.to_string();
         let wish =
-            ErrorWish { stage: Stage::Submit, kind: FaultWord::Transient, words: &words, status, is_fixed: true };
+            ErrorWish { stage: AnswerStage::Submit, kind: FaultWord::Transient, words: &words, status, is_fixed: true };
         write(api, wish, &mut draft);
         Reply { delay: acceptance.delay, ..reply(draft, picture) }
     }
@@ -244,7 +244,7 @@ impl Server {
         Task::from_id(id).or_else(|| self.book.task(id))
     }
 
-    pub(super) fn described_unknown(request: &HttpRequest, id: &str, stage: Stage, api: &Description) -> Reply {
+    pub(super) fn described_unknown(request: &HttpRequest, id: &str, stage: AnswerStage, api: &Description) -> Reply {
         reply(TaskWriter { api, origin: &origin(request), id }.unknown(stage), None)
     }
 
@@ -255,7 +255,7 @@ impl Server {
         request: &HttpRequest,
         id: &str,
         task: &Task,
-        stage: Stage,
+        stage: AnswerStage,
         api: &Description,
     ) -> Reply {
         let writer = TaskWriter { api, origin: &origin(request), id };
@@ -263,7 +263,7 @@ impl Server {
         if is_gone {
             return reply(writer.unknown(stage), None);
         }
-        let is_result = stage == Stage::Result;
+        let is_result = stage == AnswerStage::Result;
         let has_image = is_result || api.poll.result.is_empty();
         let draft = match task.progress(now) {
             TaskProgress::Pending | TaskProgress::Processing if is_result => {
@@ -303,7 +303,7 @@ impl Server {
         let question = ListQuestion { api, find, request, origin: &origin, now, delay: self.config.list_delay };
         let whole = match list(question, self.book.records()) {
             Some(draft) => reply(draft, None),
-            None => Self::described_unknown(request, "", Stage::Poll, api),
+            None => Self::described_unknown(request, "", AnswerStage::Poll, api),
         };
         // An answer that hides a submission would not be a fault of the network but a lie of the service.
         let fault = self.config.faults.draw_poll(&mut self.rng);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::description::words::Stage;
+use crate::description::words::AnswerStage;
 use crate::model::time::Timestamp;
 use crate::simulator::check;
 use crate::simulator::check::Submission;
@@ -23,7 +23,7 @@ impl Server {
             self.submit(now, request, None)
         } else if let Some(id) = path.strip_prefix(TASK_PATH) {
             only("GET", request)?;
-            self.poll(now, request, id, Stage::Poll)
+            self.poll(now, request, id, AnswerStage::Poll)
         } else {
             Err(Refusal::NoPath(path.to_owned()))
         }

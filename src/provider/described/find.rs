@@ -1,0 +1,171 @@
+//! Search for submissions whose answer was lost, in a list of recent submissions or by their id.
+//!
+//! A submission is adopted only if exactly one item matches it. Its absence is believed only if the answer is surely such a list, the list
+//! is complete, and it reaches back to the submission. Everything else proves nothing.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::UtcOffset;
+use time::format_description::well_known::Rfc3339;
+
+use crate::description::format::Description;
+use crate::description::leaf::{Given, Leaf};
+use crate::description::list::List;
+use crate::description::pointer::{Pointer, first_said, scalar};
+use crate::description::requests::{Find, HeaderText, TimeFormat};
+use crate::model::outcome::{Acceptance, Fault, FaultKind, Found, TaskId};
+use crate::model::request::Request;
+use crate::model::submission_id::SubmissionId;
+use crate::model::time::Timestamp;
+use crate::provider::described::reading::JsonReading;
+use crate::provider::http::api_response::ApiResponse;
+use crate::provider::http::task_path::is_usable;
+
+/// Most pages of a list that are read.
+pub(crate) const PAGES_MAX: usize = 10;
+
+/// Difference between the clocks of this machine and of the provider that is allowed for.
+const SKEW: Duration = Duration::from_secs(120);
+
+/// Submission as it was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent<'a> {
+    /// Request, with the seed that was sent.
+    pub request: &'a Request,
+    /// True if the seed was chosen for this submission alone.
+    pub has_nonce: bool,
+    /// Id of the submission.
+    pub id: &'a str,
+}
+
+/// Conclusion from one page of a list.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Page {
+    /// Conclusion about the submission.
+    Found(Found),
+    /// The next page is at this address.
+    Next(String),
+}
+
+/// Returns the request with a seed that names this submission, if it has none and the provider lists seeds. `None` if nothing is changed.
+pub(crate) fn with_nonce(api: &Description, request: &Request, id: &SubmissionId) -> Option<Request> {
+    let find = api.find.as_ref()?;
+    let sends_seed = api.submit.leaves().iter().any(|(_, leaf)| matches!(leaf, Leaf::Seed | Leaf::SeedText));
+    let is_needed = request.seed.is_none() && sends_seed && !find.seed.is_empty() && find.submission_id.is_empty();
+    let seed = u64::from(id.seed());
+    let fits = api.limits.seed_max.is_none_or(|max| seed <= max);
+    (is_needed && fits).then(|| Request { seed: Some(seed), ..request.clone() })
+}
+
+/// Adds the parameters of the question to its address.
+pub(crate) fn set_query(find: &Find, url: &mut Url, given: &Given<'_>, sent_at: Timestamp) {
+    let value = |HeaderText(tree): &HeaderText| tree.value(given).as_ref().and_then(scalar);
+    let fixed = find.query.iter().filter_map(|(name, text)| Some((name.clone(), value(text)?)));
+    let since = find
+        .since
+        .as_ref()
+        .and_then(|since| Some((since.parameter.clone(), written(sent_at.before(SKEW), since.format)?)));
+    let parameters: Vec<_> = fixed.chain(since).collect();
+    if !parameters.is_empty() {
+        url.query_pairs_mut().extend_pairs(parameters);
+    }
+}
+
+fn written(time: Timestamp, format: TimeFormat) -> Option<String> {
+    let time = OffsetDateTime::from_unix_timestamp(time.millis().div_euclid(1000)).ok()?;
+    match format {
+        TimeFormat::Rfc3339 => time.format(&Rfc3339).ok(),
+        TimeFormat::CompactShanghai => {
+            let time = time.to_offset(UtcOffset::from_hms(8, 0, 0).ok()?);
+            let (date, clock) = (time.date(), time.time());
+            Some(format!(
+                "{:04}{:02}{:02}{:02}{:02}{:02}",
+                date.year(),
+                u8::from(date.month()),
+                date.day(),
+                clock.hour(),
+                clock.minute(),
+                clock.second()
+            ))
+        }
+    }
+}
+
+/// Judges one page of the answer to the question for a submission that left at `sent_at`.
+pub(crate) fn judged(find: &Find, answer: &ApiResponse, sent: &Sent<'_>, sent_at: Timestamp) -> Result<Page, Fault> {
+    let reading = JsonReading::of(answer);
+    let body = reading.whole().filter(|_| (200..300).contains(&answer.status));
+    let Some(body) = body else {
+        let words = format!("could not ask for a lost submission: status {}, {}", answer.status, answer.excerpt());
+        return Err(answer.fault(FaultKind::Transient, words));
+    };
+    let items: Vec<&Value> = find.items.iter().flat_map(|pointer| pointer.all(body)).collect();
+    let matching: Vec<&Value> = items.iter().copied().filter(|item| matches(find, item, sent)).collect();
+    match matching.as_slice() {
+        [one] => return Ok(Page::Found(adopted(find, one, sent))),
+        [] => {}
+        // Several equal submissions: nothing says which of them is the lost one.
+        _ => return Ok(Page::Found(Found::Unknown)),
+    }
+    if let Some(Value::String(next)) = find.next.as_ref().and_then(|pointer| pointer.first(body)) {
+        return Ok(Page::Next(next.clone()));
+    }
+    let is_absent = is_list(find, body)
+        && items.iter().all(|item| is_understood(find, item))
+        && is_complete(find, &items)
+        && reaches_back(find, answer, sent_at);
+    Ok(Page::Found(if is_absent { Found::Absent } else { Found::Unknown }))
+}
+
+/// Returns the acceptance of the only item that matches.
+fn adopted(find: &Find, item: &Value, sent: &Sent<'_>) -> Found {
+    // A seed of the user's may be that of another job with the same prompt. The id of the submission and a nonce are not.
+    let is_sure = sent.has_nonce || !find.submission_id.is_empty();
+    let id = first_said(&find.id, item).and_then(scalar).map(TaskId).filter(is_usable);
+    match id {
+        Some(id) if is_sure => Found::Accepted(Box::new(Acceptance::from(id))),
+        Some(_) | None => Found::Unknown,
+    }
+}
+
+/// Returns whether an item matches the submission in everything that the description names.
+fn matches(find: &Find, item: &Value, sent: &Sent<'_>) -> bool {
+    let is = |pointers: &List<Pointer>, expected: &str| {
+        pointers.is_empty() || first_said(pointers, item).and_then(scalar).is_some_and(|text| text == expected)
+    };
+    let seed = sent.request.seed.map(|seed| seed.to_string());
+    is(&find.submission_id, sent.id)
+        && is(&find.prompt, &sent.request.prompt)
+        && seed.is_none_or(|seed| is(&find.seed, &seed))
+}
+
+/// Returns whether an item has the values by which it is compared. Without them, the list has another form than the described one.
+fn is_understood(find: &Find, item: &Value) -> bool {
+    let has = |pointers: &List<Pointer>| pointers.is_empty() || first_said(pointers, item).is_some();
+    has(&find.submission_id) && has(&find.prompt) && first_said(&find.id, item).is_some()
+}
+
+/// Returns whether the body has the list at one of the described places.
+fn is_list(find: &Find, body: &Value) -> bool {
+    find.items.iter().any(|pointer| {
+        let steps = pointer.steps();
+        let Some((last, parents)) = steps.split_last() else { return false };
+        let parent = parents.iter().try_fold(body, |value, step| value.get(step.as_str()));
+        last == "*" && parent.is_some_and(Value::is_array)
+    })
+}
+
+/// Returns whether the list has fewer items than a page holds.
+fn is_complete(find: &Find, items: &[&Value]) -> bool {
+    // A list of pages ends where it names no next page.
+    find.next.is_some() || find.page_size.is_none_or(|page_size| items.len() < page_size)
+}
+
+/// Returns whether the submission is recent enough to be listed, by the provider's own clock.
+fn reaches_back(find: &Find, answer: &ApiResponse, sent_at: Timestamp) -> bool {
+    let Some(window) = find.window else { return true };
+    answer.date.is_some_and(|now| now.since(sent_at) + SKEW < window.0)
+}
