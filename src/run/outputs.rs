@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::model::escape::escape;
 use crate::report::{gallery, results};
 use crate::run::projection::Projection;
+use crate::store::stores;
 
 /// File in the output folder that a run would replace, although no run wrote it. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +16,7 @@ pub struct OutputConflict {
     pub out: PathBuf,
     /// File that would be replaced.
     pub path: PathBuf,
-    what: &'static str,
+    what: String,
     remedy: &'static str,
 }
 
@@ -25,7 +27,18 @@ pub(super) fn check_first(out: &Path, manifest: Option<&Path>) -> Result<(), Out
 
 /// Checks that the results of a further run replace no file of the user's.
 pub(super) fn check_further(out: &Path, manifest: Option<&Path>) -> Result<(), OutputConflict> {
-    check_results(out, manifest, |path| results::check(path).is_err())
+    check_results(out, manifest, |path| results::check(path).is_err())?;
+    // A ledger that cannot be read is reported when it is opened.
+    let projection = Projection::new(out);
+    let foreign = stores::read_snapshot(out, |run| projection.foreign_column(run)).ok().flatten();
+    foreign.map_or(Ok(()), |column| {
+        Err(OutputConflict {
+            out: out.to_owned(),
+            path: projection.path().to_owned(),
+            what: format!("with the column {:?}, which no run here has written", escape(&column)),
+            remedy: "move or rename that file",
+        })
+    })
 }
 
 fn check_results(
@@ -34,7 +47,9 @@ fn check_results(
     is_foreign: impl Fn(&Path) -> bool,
 ) -> Result<(), OutputConflict> {
     let path = Projection::new(out).path().to_owned();
-    let conflict = |what, remedy| Err(OutputConflict { out: out.to_owned(), path: path.clone(), what, remedy });
+    let conflict = |what: &str, remedy| {
+        Err(OutputConflict { out: out.to_owned(), path: path.clone(), what: what.to_owned(), remedy })
+    };
     let place = |path: &Path| fs::canonicalize(path).ok();
     if manifest.and_then(place).is_some_and(|manifest| Some(manifest) == place(&path)) {
         return conflict("which is the manifest itself", "choose another folder with -o");
@@ -51,7 +66,7 @@ pub fn check_gallery(out: &Path) -> Result<(), OutputConflict> {
     gallery::check(&path).map_err(|_| OutputConflict {
         out: out.to_owned(),
         path,
-        what: "which no run here has written",
+        what: "which no run here has written".to_owned(),
         remedy: "move or rename that file, or omit --gallery",
     })
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -9,10 +10,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
+use crate::model::escape::escape;
 use crate::model::phase::JobRecord;
 use crate::model::progress::{Meter, NoProgress, Operation, Progress};
 use crate::report::results::ResultsFileFormat;
 use crate::report::results::file::{ResultsError, ResultsWriter};
+use crate::report::results::own_columns::foreign_column;
 use crate::run::other_sizes::OtherSizes;
 use crate::store::error::LedgerError;
 use crate::store::settings::{ReadSettings, WriteSettings};
@@ -153,6 +156,7 @@ impl Projection {
     ) -> Result<OtherSizes, ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         run.in_snapshot(|| {
+            self.check_columns(run)?;
             let provider = run.provider_name()?;
             let format = self.format(run)?;
             let (columns, has_rows) = (run.columns()?, run.has_rows()?);
@@ -179,6 +183,21 @@ impl Projection {
             writer.finish()?;
             Ok(other_sizes)
         })
+    }
+
+    /// Returns the first column of the table that is there which no run has written; `None` if there is none. A new table would lose it.
+    pub(super) fn foreign_column(&self, run: &dyn RunReader) -> Result<Option<String>, LedgerError> {
+        let columns = run.results_columns()?;
+        let has_columns = matches!(self.format, ResultsFileFormat::Csv | ResultsFileFormat::GuardedCsv);
+        // A table that cannot be read is reported when it is replaced.
+        Ok(has_columns.then(|| foreign_column(&self.path, &columns).ok().flatten()).flatten())
+    }
+
+    fn check_columns(&self, run: &dyn RunReader) -> Result<(), ProjectionError> {
+        let Some(column) = self.foreign_column(run)? else { return Ok(()) };
+        let what = format!("it has the column {:?}, which no run here has written", escape(&column));
+        let cause = io::Error::new(ErrorKind::AlreadyExists, what);
+        Err(ResultsError { path: self.path.clone(), cause }.into())
     }
 
     /// Returns length and modification time, which change if another program writes the file; `None` if the file is missing.

@@ -166,8 +166,13 @@ pub async fn redo(
     let n_to_do = limits.jobs_max.map_or(Ok(n_wanted), |max| session.run.narrow(max))?;
     let counts = session.run.counts()?;
     let limits = session.settle_account(n_to_do, Limits { jobs_max: None, ..limits })?;
-    let start =
-        SessionStart { n_to_do, counts, price: limits.price.clone(), is_other_account: !limits.is_same_account };
+    let start = SessionStart {
+        n_to_do,
+        n_doubtful: 0,
+        counts,
+        price: limits.price.clone(),
+        is_other_account: !limits.is_same_account,
+    };
     let mut reporters = make_reporters(&plan, &start);
     let style = style::known(&*session.run)?;
     let scope = JobScope::Selected;

@@ -6,6 +6,7 @@ use crate::driver::stop::StopReceiver;
 use crate::engine::turn::StopReason;
 use crate::images::validate::verdict::CheckLimits;
 use crate::model::limits::Limits;
+use crate::model::outcome::FaultKind;
 use crate::model::progress::Progress;
 use crate::report::Reporters;
 use crate::run::credentials::Credentials;
@@ -13,8 +14,9 @@ use crate::run::error::RunError;
 use crate::run::session::{Session, SessionClock, Work};
 use crate::run::summary::{SessionStart, Summary};
 use crate::run::{outputs, style};
-use crate::store::JobScope;
+use crate::store::error::LedgerError;
 use crate::store::selection::RetrySelection;
+use crate::store::{JobScope, RunWriter};
 
 /// Options of a retry. The ledger knows the provider of the run's tasks.
 #[derive(Clone, Debug)]
@@ -48,6 +50,7 @@ pub async fn retry(
     outputs::check_further(&out, None)?;
     let mut session = Session::resume(out, &access, time)?;
     let limits = session.settle_price(limits)?;
+    let n_doubtful = count_doubtful(&mut *session.run, &codes)?;
     let selection = RetrySelection::Failed { codes, force_resubmit };
     let n_wanted = session.run.select(&selection)?;
     // Jobs that are not retried now are not reopened either.
@@ -59,8 +62,13 @@ pub async fn retry(
     }
     let counts = session.run.counts()?;
     let limits = session.settle_account(n_to_do, Limits { jobs_max: None, ..limits })?;
-    let start =
-        SessionStart { n_to_do, counts, price: limits.price.clone(), is_other_account: !limits.is_same_account };
+    let start = SessionStart {
+        n_to_do,
+        n_doubtful,
+        counts,
+        price: limits.price.clone(),
+        is_other_account: !limits.is_same_account,
+    };
     let mut reporters = if n_to_do > 0 { make_reporters(&start) } else { Reporters::default() };
     let style = style::known(&*session.run)?;
     let scope = JobScope::Selected;
@@ -71,4 +79,14 @@ pub async fn retry(
         summary.n_outstanding = n_wanted - n_to_do;
     }
     Ok((n_to_do, summary))
+}
+
+/// Counts the jobs that failed for one of these reasons, or are held for it, and whose last submission may have been accepted.
+fn count_doubtful(run: &mut dyn RunWriter, codes: &[String]) -> Result<u64, LedgerError> {
+    let is_doubt = |code: &String| FaultKind::ALL.iter().any(|kind| kind.code() == code && kind.leaves_doubt());
+    let select = |codes: Vec<String>| RetrySelection::Failed { codes, force_resubmit: false };
+    let doubtful: Vec<String> = codes.iter().filter(|code| is_doubt(code)).cloned().collect();
+    // Jobs that an earlier retry has reopened are selected in any case.
+    let n_reopened = run.select(&select(Vec::new()))?;
+    Ok(run.select(&select(doubtful))?.saturating_sub(n_reopened))
 }

@@ -118,6 +118,7 @@ impl Session {
     ) -> Result<Self, RunError> {
         let mut run = consent.open(&out, Some(&provider.identity()?.to_string()), time.began())?;
         replacing::settle(&out, &mut *run)?;
+        run.keep_columns()?;
         let incidents = run.incidents()?;
         Ok(Self { out, run, provider, consent, time, incidents })
     }

@@ -48,6 +48,9 @@ pub struct RunStart<'a> {
 pub struct SessionStart {
     /// Jobs to do.
     pub n_to_do: u64,
+    /// Jobs of a retry whose last submission may have been accepted, and which may thus be paid for twice. With a limit on the jobs, it
+    /// counts those beyond the limit too.
+    pub n_doubtful: u64,
     /// All jobs of the run by status.
     pub counts: StatusCounts,
     /// Price of an image: from the limits, else from the last run; `None` if unknown, or if nothing is submitted.

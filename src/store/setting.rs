@@ -9,6 +9,8 @@ pub enum Setting {
     ProviderName,
     /// Further columns of the manifest, as a JSON array.
     Columns,
+    /// Further columns of all manifests so far, as a JSON array: an earlier table of results may have them.
+    ResultsColumns,
     /// Fingerprint of the last imported manifest.
     ManifestFingerprint,
     /// Set if the rows of its jobs are recorded. Ledgers of earlier releases have no such entry.
@@ -46,6 +48,7 @@ impl Setting {
             Self::Provider => "provider",
             Self::ProviderName => "provider_name",
             Self::Columns => "columns",
+            Self::ResultsColumns => "results_columns",
             Self::ManifestFingerprint => "manifest",
             Self::Rows => "rows",
             Self::Part => "part",

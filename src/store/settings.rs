@@ -1,6 +1,6 @@
 //! Typed settings of a run, the same for every store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::model::output_options::OutputOptions;
@@ -31,6 +31,14 @@ pub trait ReadSettings: RunReader {
     fn columns(&self) -> Result<Vec<String>, LedgerError> {
         let Some(text) = self.setting(Setting::Columns)? else { return Ok(Vec::new()) };
         serde_json::from_str(&text).map_err(|_| damaged(self, "its list of columns is not a list"))
+    }
+
+    /// Returns the further columns of this manifest and of earlier ones.
+    fn results_columns(&self) -> Result<Vec<String>, LedgerError> {
+        let text = self.setting(Setting::ResultsColumns)?.unwrap_or_else(|| "[]".to_owned());
+        let earlier: Vec<String> =
+            serde_json::from_str(&text).map_err(|_| damaged(self, "its list of columns is not a list"))?;
+        Ok(self.columns()?.into_iter().chain(earlier).collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     /// Returns the fingerprint of the last imported manifest; `None` before the first import.
@@ -106,6 +114,14 @@ pub trait WriteSettings: RunWriter {
     fn set_provider(&mut self, provider: &str) -> Result<(), LedgerError> {
         self.set_setting(Setting::ProviderName, &ProviderIdentity::parse(provider).name)?;
         self.set_setting(Setting::Provider, provider)
+    }
+
+    /// Keeps the columns of the manifest in mind, before another one is imported.
+    fn keep_columns(&mut self) -> Result<(), LedgerError> {
+        let columns = self.results_columns()?;
+        let text = serde_json::json!(columns).to_string();
+        let is_kept = columns.is_empty() || self.setting(Setting::ResultsColumns)?.as_deref() == Some(&text);
+        if is_kept { Ok(()) } else { self.set_setting(Setting::ResultsColumns, &text) }
     }
 
     /// Sets the output style of the images.

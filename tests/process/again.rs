@@ -256,3 +256,29 @@ fn where_a_run_stands_is_told_to_scripts() {
     assert_eq!(status["failures"].as_array().unwrap().len(), n_moderated);
     assert_eq!(status["failures"][0]["error_code"], "moderated");
 }
+
+/// Goal: jobs that a gateway rejected are tried again by a plain retry, which says that they may be paid for twice. Method: a gateway that
+/// rejects every submission although it was accepted behind it; with other failures, and with a second retry, which has none of them.
+#[test]
+fn rejected_jobs_are_tried_again_with_a_warning() {
+    let bench = Bench::new(quick());
+    bench.csv(3);
+    let api = Served::new(&bench, &["--fault", "submit-gateway-accepted=1", "--seed", "3"]);
+    let args = ["--in-doubt", "fail", "--retries", "0", "-j", "1"];
+    let _ = run(&bench, &api, &args);
+    let codes = |code: &str| column(&bench.results(), "error_code").iter().filter(|other| *other == code).count();
+    let (n_rejected, n_others) = (codes("rejected"), codes("in_doubt"));
+    assert!(n_rejected > 0, "{:?}", column(&bench.results(), "error_code"));
+    let api = api.again(&bench, &[]);
+    let output = bench.output(&["retry", "out", "--progress", "none"]);
+    let words = stderr(&output);
+    let jobs = if n_rejected == 1 { "1 job".to_owned() } else { format!("{n_rejected} jobs") };
+    assert!(words.contains(&format!("out: retrying {jobs}\n")), "{words}");
+    assert!(
+        words.contains(&format!("warning: {jobs} may have been accepted before (`rejected`, `in_doubt`)")),
+        "{words}"
+    );
+    assert_eq!((codes("rejected"), codes("in_doubt"), api.count("submits")), (0, n_others, n_rejected as u64));
+    let again = bench.output(&["retry", "out", "--only", "moderated,transient", "--progress", "none"]);
+    assert!(!stderr(&again).contains("may have been accepted"), "{}", stderr(&again));
+}

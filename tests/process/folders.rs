@@ -171,3 +171,48 @@ fn a_folder_of_texts_is_named_as_a_folder() {
     }
     assert_eq!(fs::read_dir(bench.path("birds.v1")).unwrap().count(), 2);
 }
+
+/// Goal: a column that the user added to the results is not lost, and a column of an earlier manifest is no such column. Method: add one and
+/// use each command that writes the table; then take the column of the manifest away, with tables that other commands have written.
+#[test]
+fn a_column_of_the_users_own_in_the_results_is_kept() {
+    let bench = Bench::new(quick());
+    bench.write("p.csv", "prompt,kind\na heron,bird\n");
+    let run = |more: &[&str]| bench.run("p.csv", more);
+    assert!(run(&[]).status.success());
+    let path = bench.path("out/results.csv");
+    let ours = fs::read_to_string(&path).unwrap();
+    let rated = ours.replacen(",row\n", ",row,rating\n", 1).replacen(",1\n", ",1,five stars\n", 1);
+    assert_ne!(rated, ours);
+    fs::write(&path, &rated).unwrap();
+    bench.write("p.csv", "prompt,kind\na heron,bird\na carp,fish\n");
+    let url = bench.simulator.url();
+    for (code, command) in [
+        (2, &["run", "p.csv", "-o", "out", "--base-url", url][..]),
+        (2, &["retry", "out"]),
+        (2, &["redo", "out", "1"]),
+        (1, &["results", "out"]),
+        (1, &["results", "out", "--bom", "--include-dropped"]),
+    ] {
+        let refused = bench.output(command);
+        let words = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(code), "{command:?}: {words}");
+        assert!(words.contains("the column \"rating\", which no run here has written"), "{command:?}: {words}");
+        assert!(words.contains("move or rename that file"), "{command:?}: {words}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), rated, "{command:?}");
+    }
+    assert_eq!(bench.stats().n_accepted, 1, "nothing was sent");
+    assert!(bench.output(&["results", "out", "--format", "jsonl"]).status.success(), "another file");
+    fs::rename(&path, bench.path("out/rated.csv")).unwrap();
+    assert!(run(&[]).status.success());
+    for (manifest, more) in [
+        ("prompt\na heron\na carp\n", &["--formula-guard"][..]),
+        ("prompt,=kind,row\na heron,1,7\na carp,2,8\n", &[]),
+        ("prompt,seed_note\na heron,\na carp,\n", &["--formula-guard=off"]),
+    ] {
+        assert!(bench.output(&["results", "out", "--bom"]).status.success());
+        bench.write("p.csv", manifest);
+        let output = run(more);
+        assert!(output.status.success(), "{manifest}: {}", stderr(&output));
+    }
+}

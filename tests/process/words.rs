@@ -137,7 +137,15 @@ fn the_status_of_a_folder_of_runs_lists_them() {
     assert_eq!(status.status.code(), Some(0), "{}", stderr(&status));
     assert_eq!(lines[..2], ["runs/a: 1 of 2 succeeded, 1 pending", "runs/b: 2 of 2 succeeded"]);
     assert!(lines.len() == 3 && lines[2].starts_with("runs/z: could not open runs/z"), "{lines:?}");
-    for args in [&["status", "runs/none"][..], &["status", "runs", "--json"]] {
+    let objects = bench.output(&["status", "runs", "--json"]);
+    assert_eq!(objects.status.code(), Some(0), "{}", stderr(&objects));
+    let objects: Vec<serde_json::Value> =
+        stdout(&objects).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let number = |n: usize, key: &str| (objects[n]["out"].as_str().unwrap(), objects[n][key].as_u64());
+    assert_eq!([number(0, "pending"), number(1, "succeeded")], [("runs/a", Some(1)), ("runs/b", Some(2))]);
+    assert!(objects.len() == 3 && objects[2]["error"].as_str().unwrap().starts_with("could not open runs/z"));
+    assert_eq!((objects[2]["out"].as_str(), objects[2].get("jobs")), (Some("runs/z"), None));
+    for args in [&["status", "runs/none"][..], &["status", "runs/none", "--json"]] {
         let none = bench.output(args);
         assert_eq!(none.status.code(), Some(2), "{}", stderr(&none));
         assert!(stderr(&none).contains("there is no run.db"), "{}", stderr(&none));

@@ -22,6 +22,7 @@ Examples:
   promptbatch retry out/cats                            all failures except moderated and in doubt
   promptbatch retry out/cats --only moderated           the same prompts, which are paid for again
   promptbatch retry out/cats --only in_doubt,timeout    held jobs, and lost tasks
+Jobs that were `rejected` by a proxy or a firewall are among them; they may have been paid for.
 If a job's task may still give the image that is paid for, that task is asked first, before the job
 is submitted again. Jobs that are only pending are left to `run`.";
 
@@ -78,6 +79,13 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
             if !args.show.quiet {
                 let out = escape(&args.out.display().to_string());
                 print_message(&format!("{out}: retrying {}", summary::jobs(start.n_to_do)));
+                if start.n_doubtful > 0 {
+                    let n = start.n_doubtful.min(start.n_to_do);
+                    print_message(&format!(
+                        "warning: {} may have been accepted before (`rejected`, `in_doubt`): to submit again may be to pay twice",
+                        summary::jobs(n)
+                    ));
+                }
             }
             reporters(&args.show, &start.counts, start.price.clone(), args.pace.limit.map(u64::from), above)
         };

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::run_folder;
@@ -32,7 +33,7 @@ pub(crate) struct StatusArgs {
     #[arg(value_parser = run_folder())]
     pub out: PathBuf,
 
-    /// Print one JSON object instead of text
+    /// Print one JSON object instead of text; for a folder of runs, an object a line, each with its `out`
     #[arg(long)]
     pub json: bool,
 
@@ -53,25 +54,43 @@ const PRINTED_EVERY: Duration = Duration::from_secs(10);
 pub(crate) fn status(args: &StatusArgs) -> Exit {
     match RunStatus::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
         Ok(text) => print(&text),
-        Err(error @ LedgerError::Missing { .. }) if !args.json => match runs_in(&args.out) {
-            lines if lines.is_empty() => fail(Exit::of_ledger(&error), &error),
-            lines => print(&lines),
+        Err(error @ LedgerError::Missing { .. }) => match runs_in(&args.out) {
+            runs if runs.is_empty() => fail(Exit::of_ledger(&error), &error),
+            runs if args.json => print(&objects(&runs)),
+            runs => print(&lines(&runs)),
         },
         Err(error) => fail(Exit::of_ledger(&error), &error),
     }
 }
 
-/// Returns a line for each run in a folder of runs; empty if there is none.
-fn runs_in(folder: &Path) -> String {
+/// Returns the folders of the runs in a folder, in order.
+fn runs_in(folder: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut runs: Vec<_> = paths.filter(|path| path.join("run.db").is_file()).collect();
     runs.sort();
+    runs
+}
+
+/// Formats a line for each run.
+fn lines(runs: &[PathBuf]) -> String {
     let n_more = runs.len().saturating_sub(RUNS_MAX);
     let lines = runs.iter().take(RUNS_MAX).map(|path| match RunStatus::of(path) {
         Ok(run) => format!("{}: {}\n", path.display(), standing(run.counts())),
         Err(error) => format!("{}: {error}\n", path.display()),
     });
     lines.chain((n_more > 0).then(|| format!("and {n_more} more\n"))).collect()
+}
+
+/// Formats an object for each run, one a line. A run that cannot be read has an error in place of its numbers.
+fn objects(runs: &[PathBuf]) -> String {
+    let object = |path: &PathBuf| {
+        let out = path.display().to_string();
+        match RunStatus::of(path) {
+            Ok(run) => run.object_of(&out).to_string() + "\n",
+            Err(error) => json!({ "out": out, "error": error.to_string() }).to_string() + "\n",
+        }
+    };
+    runs.iter().map(object).collect()
 }
 
 /// Shows the status of a run until no process runs it any more.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::messages::summary;
 use crate::driver::clock::Clock;
@@ -142,11 +142,22 @@ impl RunStatus {
 
     /// Formats the status as JSON for scripts.
     pub(crate) fn json(&self) -> String {
+        self.object().to_string() + "\n"
+    }
+
+    /// Returns the status of a run among others, with its folder.
+    pub(crate) fn object_of(&self, out: &str) -> Value {
+        let mut object = self.object();
+        object["out"] = json!(out);
+        object
+    }
+
+    fn object(&self) -> Value {
         let (counts, n_submitting) = self.told();
         let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = counts;
         let incidents = &self.incidents;
         let failures: Vec<_> = self.failures.iter().map(failure).collect();
-        let standing = json!({
+        json!({
             "provider": self.provider,
             "jobs": self.counts.n_jobs(),
             "succeeded": n_succeeded,
@@ -171,12 +182,11 @@ impl RunStatus {
             "failures": failures,
             "ledger_checked": if self.is_checked_whole { "whole" } else { "shown" },
             "ledger_older": self.older,
-        });
-        standing.to_string() + "\n"
+        })
     }
 }
 
-fn failure(known: &JobRecord) -> serde_json::Value {
+fn failure(known: &JobRecord) -> Value {
     let JobRecord { job, state } = known;
     let fault = state.last_fault.as_ref();
     json!({

@@ -17,6 +17,9 @@ use crate::manifest::formats::{columns, json_object, row_lints};
 use crate::manifest::input::hashing_reader::HashingReader;
 use crate::manifest::lists::ListFiles;
 
+/// Rows in which a header is looked for, below the first one.
+const ROWS_ABOVE_MAX: usize = 10;
+
 /// Rows of a table in one format.
 pub(crate) trait TableRows {
     /// Returns the next row that is not blank.
@@ -58,7 +61,8 @@ impl Table {
         let columns = match rows.next_row(&mut findings.warnings)? {
             Some(Ok(header)) => {
                 titles = titles_of(&header);
-                columns_of(&header, names, &*rows, &mut unused_sides, findings)
+                let below = if has_prompt(&titles, names) { None } else { header_below(&mut *rows, names)? };
+                columns_of((&header, below), names, &*rows, &mut unused_sides, findings)
             }
             Some(Err(bad)) => {
                 findings.mistakes.push(rows.place_of(whole_row(bad.line)), bad.wrong);
@@ -179,9 +183,30 @@ const fn whole_row(line: u64) -> Span {
     Span { line, begin: 0, end: 0 }
 }
 
-/// Reads the columns of the header. Returns `None` if the header has a mistake.
+/// Returns whether one of these titles is that of the prompt.
+fn has_prompt(titles: &[String], names: &ColumnOptions) -> bool {
+    let column = |title: &String| Column::of(title, names, &titles.iter().map(String::as_str));
+    titles.iter().any(|title| column(title) == Column::Known(Field::Prompt))
+}
+
+/// Looks for the header in the next rows, below a title of the whole table. Returns where it is.
+fn header_below(rows: &mut dyn TableRows, names: &ColumnOptions) -> io::Result<Option<Location>> {
+    let mut ignored = DiagnosticList::default();
+    for _ in 0..ROWS_ABOVE_MAX {
+        match rows.next_row(&mut ignored)? {
+            Some(Ok(row)) if has_prompt(&titles_of(&row), names) => {
+                return Ok(Some(rows.place_of(whole_row(row.line))));
+            }
+            Some(Ok(_) | Err(_)) => {}
+            None => break,
+        }
+    }
+    Ok(None)
+}
+
+/// Reads the columns of the header. Returns `None` if the header has a mistake. `below` is the place of a row that looks like a header.
 fn columns_of(
-    header: &Row,
+    (header, below): (&Row, Option<Location>),
     names: &ColumnOptions,
     rows: &dyn TableRows,
     unused: &mut UnusedSides,
@@ -193,7 +218,8 @@ fn columns_of(
     let titles = titles_of(header);
     for (option, name) in names.named() {
         if !columns::has(&titles, name) {
-            findings.mistakes.push(row, columns::no_such_column(option, name, &titles));
+            let issue = columns::no_such_column(option, name, &titles);
+            findings.mistakes.push(row, below.map_or(issue.clone(), |below| wrong(issue.what, remove_above(below))));
         }
     }
     let columns: Vec<Column> =
@@ -210,7 +236,8 @@ fn columns_of(
         }
     }
     if names.prompt_name().is_none() && !columns.contains(&Column::Known(Field::Prompt)) {
-        findings.mistakes.push(row, columns::no_prompt_column(&titles));
+        let issue = columns::no_prompt_column(&titles);
+        findings.mistakes.push(row, below.map_or(issue.clone(), |below| wrong(issue.what, remove_above(below))));
     }
     let is_usable = findings.mistakes.n() == n_mistakes;
     // Rows are read in spite of these, so that the mistakes of both are reported at once.
@@ -223,6 +250,15 @@ fn columns_of(
         }
     }
     is_usable.then_some(columns)
+}
+
+fn remove_above(header: Location) -> String {
+    let (name, number) = match header {
+        Location::Cell { row, .. } => ("row", row),
+        Location::Line(line) | Location::Span(Span { line, .. }) => ("line", line),
+        Location::CommandLine | Location::File | Location::Entry(_) | Location::Text(_) => return String::new(),
+    };
+    format!("{name} {number} looks like the header: remove what is above it")
 }
 
 /// Returns the name of each column.

@@ -35,6 +35,9 @@ const NAMES: [(Yes, &str); 3] = [
 const DONE: &str =
     "done finished completed complete ok generated succeeded success skip skipped 完成 已完成 已生成 完了 済 生成済み";
 
+/// Spellings of yes that are kept. There are no more in most files.
+const VALUES_MAX: usize = 8;
+
 /// Columns of a manifest that may say which rows are wanted.
 #[derive(Debug, Default)]
 pub(crate) struct ChoiceColumns(Vec<ChoiceColumn>);
@@ -44,8 +47,8 @@ struct ChoiceColumn {
     title: String,
     yes: Yes,
     place: Location,
-    /// First value that means yes or done, as it is written, and the number of such rows.
-    first: Option<String>,
+    /// First values that mean yes or done, as they are written, and the number of rows with any of them.
+    values: Vec<String>,
     n_yes: u64,
     n_rows: u64,
     /// Records that a value is neither yes nor no. Never set for words.
@@ -61,7 +64,7 @@ impl ChoiceColumns {
             title: title.to_owned(),
             yes,
             place,
-            first: None,
+            values: Vec::new(),
             n_yes: 0,
             n_rows: 0,
             has_others: false,
@@ -82,15 +85,22 @@ impl ChoiceColumns {
             column.n_rows += 1;
             if is_yes {
                 column.n_yes += 1;
-                column.first.get_or_insert_with(|| text.to_owned());
+                if column.values.len() < VALUES_MAX && !column.values.iter().any(|value| value == text) {
+                    column.values.push(text.to_owned());
+                }
             }
         }
     }
 
     /// Warns of the columns whose values say that some rows are not wanted.
     pub(crate) fn finish(self, findings: &mut PassDiagnostics) {
-        for ChoiceColumn { title, yes, place, first, n_yes, n_rows, has_others } in self.0 {
-            let Some(value) = first.filter(|_| !has_others) else { continue };
+        for ChoiceColumn { title, yes, place, values, n_yes, n_rows, has_others } in self.0 {
+            if values.is_empty() || has_others {
+                continue;
+            }
+            // A condition takes several values with commas between them.
+            let value = values.join(",");
+            let shown: Vec<_> = values.iter().map(|value| shown_text(value)).collect();
             let option = as_option(&title);
             let remedy = match yes {
                 Yes::Out => format!("add --map {option}=skip to leave those rows out"),
@@ -102,7 +112,7 @@ impl ChoiceColumns {
             let what = format!(
                 "the column {} is only carried through, and all rows are run; it is {} in {n_yes} row{s}",
                 shown_text(&title),
-                shown_text(&value)
+                shown.join(" or ")
             );
             findings.warnings.push(place, wrong(what, format!("{remedy}, or --carry {option} if all are meant")));
         }
@@ -142,6 +152,12 @@ mod tests {
             ("disabled", &["1", "0"], "--map disabled=skip"),
             ("Is Active", &["1", "0"], ""),
             ("active", &["1", "0"], "--where 'active=1'"),
+            (
+                "active",
+                &["yes", "0", "1", "Yes", "1", ""],
+                "it is `yes` or `1` or `Yes` in 4 rows; add --where 'active=yes,1,Yes'",
+            ),
+            ("status", &["done", "OK", "todo"], "--where 'status!=done,OK'"),
             ("启用", &["是", "否"], "--where '启用=是'"),
             ("include", &["", "TRUE"], "--where 'include=TRUE'"),
             ("status", &["done", "", "todo"], "--where 'status!=done'"),

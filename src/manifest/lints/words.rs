@@ -29,6 +29,10 @@ pub(crate) fn report(field: Field, text: &str, place: Location, findings: &mut P
     if text.len() > WORD_BYTES_MAX {
         return;
     }
+    // The id of a text in a folder is the name of its file, which is meant.
+    if field == Field::Id && matches!(place, Location::Text(_)) {
+        return;
+    }
     if is_missing(text) {
         let what =
             format!("`{}` is {}, which other programs write for a missing value", field.name(), shown_text(text));
@@ -68,6 +72,19 @@ mod tests {
         let mut findings = PassDiagnostics::default();
         report(field, text, Location::File, &mut findings);
         [findings.mistakes.n(), findings.warnings.n()]
+    }
+
+    #[test]
+    fn names_of_files_are_meant() {
+        for (field, place, expected) in [
+            (Field::Id, Location::Text(0), [0, 0]),
+            (Field::Id, Location::Line(1), [1, 0]),
+            (Field::Prompt, Location::Text(0), [1, 0]),
+        ] {
+            let mut findings = PassDiagnostics::default();
+            report(field, "nan", place, &mut findings);
+            assert_eq!([findings.mistakes.n(), findings.warnings.n()], expected, "{place:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub(crate) mod file;
 mod guard;
+pub(crate) mod own_columns;
 #[cfg(test)]
 mod tests;
 
