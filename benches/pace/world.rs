@@ -58,7 +58,7 @@ pub fn play(config: SimulatorConfig, limits: &Limits, moves: &[(u64, Taken)], en
     runtime.expect("a runtime").block_on(async {
         let server = Arc::new(Mutex::new(Server::new(config)));
         let clock = Clock::simulated(START);
-        let direct = Direct::new(server.clone(), clock, START, None);
+        let direct = Direct::new(server.clone(), clock, START, None, Arc::default());
         let context = DriverContext {
             run: "simulation".into(),
             provider: Arc::new(direct),

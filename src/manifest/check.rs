@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::manifest::cross_checks::CrossChecks;
-use crate::manifest::diagnostics::{DiagnosticList, Location, PassDiagnostics, Span, wrong};
+use crate::manifest::diagnostics::{DiagnosticList, Location, PassDiagnostics, wrong};
 use crate::manifest::entry::Entry;
 use crate::manifest::expand::grid::ParameterGrid;
 use crate::manifest::expand::job_limit::{ExpansionLimit, JOBS_MAX};
@@ -20,7 +20,8 @@ use crate::manifest::fields::{Fields, Text, TextMode, parse, take_skip};
 use crate::manifest::lints::entries::EntryLints;
 use crate::manifest::lints::seeds;
 use crate::manifest::lists::ListFiles;
-use crate::manifest::places::PlaceList;
+use crate::manifest::part::PartFilter;
+use crate::manifest::places::{PlaceList, other_place};
 use crate::manifest::shared_defaults::{SharedDefaults, with_shared};
 use crate::manifest::summary::ManifestSummary;
 use crate::manifest::syntax::Syntax;
@@ -54,9 +55,7 @@ pub(super) struct EntryValidator {
     columns: Vec<String>,
     columns_seen: HashSet<String>,
     census: ManifestSummary,
-    partition: Option<Partition>,
-    /// Jobs so far, with those that are left out.
-    n_jobs: u64,
+    part: PartFilter,
     n_entries: u64,
     /// Entries that are left out.
     skipped: PlaceList,
@@ -95,8 +94,7 @@ impl EntryValidator {
             columns: Vec::new(),
             columns_seen: HashSet::new(),
             census: ManifestSummary::default(),
-            partition,
-            n_jobs: 0,
+            part: PartFilter::new(partition),
             n_entries: 0,
             skipped: PlaceList::default(),
         }
@@ -275,12 +273,10 @@ impl EntryValidator {
                 Ok(mut draft) => {
                     let entry = draft.row.number.unwrap_or_default();
                     self.across.repeats.see(&mut draft, entry, jobs.place());
+                    let is_in_part = self.part.takes(&draft);
                     if draft.row.is_skipped {
-                        self.n_jobs += 1;
                         return Some(draft);
                     }
-                    self.n_jobs += 1;
-                    let is_in_part = self.partition.is_none_or(|part| part.has(self.n_jobs, &draft.request.content()));
                     if is_in_part {
                         self.count(&draft.request, jobs.place(), findings);
                     }
@@ -396,14 +392,4 @@ fn with_columns(ways: &ExpandOptions, extras: &[(String, String)], place: Locati
     let vars = extras.iter().map(|(column, text)| (column.clone(), var(text)));
     let columns = ExpandOptions { vars: Arc::new(vars.collect()), ..ExpandOptions::default() };
     ways.clone().or(&columns)
-}
-
-fn other_place(place: Location) -> String {
-    match place {
-        Location::Line(line) | Location::Span(Span { line, .. }) => format!("line {line}"),
-        Location::Entry(entry) => format!("entry {entry}"),
-        Location::Cell { row, .. } => format!("row {row}"),
-        Location::Text(_) => "another file".to_owned(),
-        Location::File | Location::CommandLine => "another entry".to_owned(),
-    }
 }

@@ -14,7 +14,7 @@
 //! | texts that are damaged, or made for other programs | `lints` |
 //! | templates of texts; lists in other files; the jobs of lists and vars | `template`, `lists`, `expand` |
 //! | text to entries, one file or folder for each format | `formats`, which is a table |
-//! | entries to jobs, with the checks across entries | `shared_defaults`, `check`, `places`, `hash_runs`, `duplicate_ids`, `repeats`, `cross_checks`, `model_limits`, `summary`, `reader` |
+//! | entries to jobs, with the checks across entries | `shared_defaults`, `check`, `part`, `places`, `hash_runs`, `duplicate_ids`, `repeats`, `cross_checks`, `model_limits`, `summary`, `reader` |
 //! | output | `listing`, `schema` |
 
 mod check;
@@ -32,6 +32,7 @@ pub mod input;
 mod lints;
 pub mod listing;
 pub mod lists;
+mod part;
 pub mod places;
 mod reader;
 pub mod repeats;

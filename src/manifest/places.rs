@@ -1,6 +1,6 @@
 //! Places of a manifest with something in common: their number, and the first ones by name.
 
-use crate::manifest::diagnostics::Location;
+use crate::manifest::diagnostics::{Location, Span};
 use crate::model::escape::grouped;
 
 /// Number of places that are named.
@@ -51,6 +51,17 @@ impl PlaceList {
             n => format!(" and {} more", grouped(n)),
         };
         format!("{kind} {}{more}", named.join(", "))
+    }
+}
+
+/// Names a place of the same manifest, for a message about another one.
+pub(super) fn other_place(place: Location) -> String {
+    match place {
+        Location::Line(line) | Location::Span(Span { line, .. }) => format!("line {line}"),
+        Location::Entry(entry) => format!("entry {entry}"),
+        Location::Cell { row, .. } => format!("row {row}"),
+        Location::Text(_) => "another file".to_owned(),
+        Location::File | Location::CommandLine => "another entry".to_owned(),
     }
 }
 

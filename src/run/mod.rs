@@ -32,8 +32,14 @@ pub use crate::run::money::CostError;
 pub use crate::run::presence::PresenceCheck;
 pub use crate::run::projection::{Projection, ProjectionError, ResultRows};
 
+use std::path::Path;
+
+use crate::model::choice::JobChoice;
+use crate::model::limits::Limits;
+use crate::model::output_options::OutputOverrides;
 use crate::model::progress::Progress;
 use crate::plan;
+use crate::plan::checked_jobs::CheckedJobs;
 use crate::report::Reporters;
 use crate::run::error::RunError;
 use crate::run::options::Options;
@@ -69,15 +75,7 @@ pub async fn run(
     // Files are created only for valid jobs.
     let first = if stores::read_snapshot(&out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     if let Some(jobs) = first.as_ref().map(OpenedJobs::jobs) {
-        if let Some(naming) = &style.naming {
-            naming.check(jobs.columns())?;
-        }
-        let known = stores::read_snapshot(&out, |run| run.price_used()).unwrap_or_default();
-        let price = limits.price.as_ref().or(jobs.price()).or(known.as_ref());
-        money::check_price(limits.cost_max.as_ref(), price)?;
-        if !choice.is_all() {
-            plan::count(jobs, &choice)?;
-        }
+        check_options(jobs, &out, &style, &limits, &choice)?;
     }
     let mut session = Session::create(out.clone(), provider, consent, time)?;
     part::check(&out, source.partition(), &*session.run)?;
@@ -120,4 +118,24 @@ pub async fn run(
         summary.n_outstanding = summary.counts.n_unfinished();
     }
     Ok(summary)
+}
+
+/// Checks, before any file is created, that the jobs meet what the options name: fields of the image names, a price, and chosen jobs.
+fn check_options(
+    jobs: &dyn CheckedJobs,
+    out: &Path,
+    style: &OutputOverrides,
+    limits: &Limits,
+    choice: &JobChoice,
+) -> Result<(), RunError> {
+    if let Some(naming) = &style.naming {
+        naming.check(jobs.columns())?;
+    }
+    let known = stores::read_snapshot(out, |run| run.price_used()).unwrap_or_default();
+    let price = limits.price.as_ref().or(jobs.price()).or(known.as_ref());
+    money::check_price(limits.cost_max.as_ref(), price)?;
+    if !choice.is_all() {
+        plan::count(jobs, choice)?;
+    }
+    Ok(())
 }

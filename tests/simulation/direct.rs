@@ -34,7 +34,7 @@ pub struct Direct {
     start: Timestamp,
     outage: Option<Outage>,
     /// List of the submissions that the service accepted, whatever became of its answers.
-    listing: Option<Listing>,
+    listing: Listing,
 }
 
 /// Task of every submission that the service accepted.
@@ -70,14 +70,14 @@ enum Lost {
 }
 
 impl Direct {
-    pub fn new(server: Arc<Mutex<Server>>, clock: Clock, start: Timestamp, outage: Option<Outage>) -> Self {
-        Self { server, clock, start, outage, listing: None }
-    }
-
-    /// Keeps the list of accepted submissions there.
-    #[allow(dead_code, reason = "a bench shares this file")]
-    pub fn listing(self, listing: Listing) -> Self {
-        Self { listing: Some(listing), ..self }
+    pub fn new(
+        server: Arc<Mutex<Server>>,
+        clock: Clock,
+        start: Timestamp,
+        outage: Option<Outage>,
+        listing: Listing,
+    ) -> Self {
+        Self { server, clock, start, outage, listing }
     }
 
     fn outage(&self) -> Option<Outage> {
@@ -109,9 +109,9 @@ impl Direct {
             let n_before = server.stats().n_accepted;
             let reply = server.handle(self.clock.now().wall(), &request);
             if server.stats().n_accepted > n_before
-                && let (Some(listing), Some(id), Some(task)) = (&self.listing, id, server.last_task())
+                && let (Some(id), Some(task)) = (id, server.last_task())
             {
-                listing.lock().unwrap().insert(*id, TaskId(task.to_string()));
+                self.listing.lock().unwrap().insert(*id, TaskId(task.to_string()));
             }
             reply
         };

@@ -133,7 +133,7 @@ impl World {
         self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), has_died: false });
         let witness = Witness::new(&self.ledger, self.complaints.clone());
         let lasting = Arc::clone(&self.lasting);
-        let direct = Direct::new(self.server.clone(), clock, START, self.outage).listing(Arc::clone(&lasting.listed));
+        let direct = Direct::new(self.server.clone(), clock, START, self.outage, Arc::clone(&lasting.listed));
         let provider = Exchanging { direct, exchange: self.exchange, lasting, crash: crash.clone() };
         let ProviderTraits { settles_after, repeats, .. } = provider.traits();
         let limits = Limits { settles_after, repeats, ..limits };

@@ -242,16 +242,21 @@ fn lost(sent_at: Timestamp) -> LostSubmission {
     LostSubmission { id: id(), request: request("a/b"), sent_at }
 }
 
+/// Time at which the submissions here left, in seconds since 1970.
+const SENT_AT: u64 = 1_790_000_000;
+
 fn now() -> Timestamp {
-    let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    Timestamp::from_millis(i64::try_from(millis).unwrap())
+    Timestamp::from_millis(i64::try_from(SENT_AT * 1000).unwrap())
 }
 
 /// Goal: a lost submission is adopted only if it is surely the one, and is absent only if the list is surely complete.
 #[tokio::test]
 async fn a_lost_submission_is_found_by_its_seed() {
     let seed = id().seed();
-    let date = format!("{JSON}Date: {}\r\n", httpdate::fmt_http_date(SystemTime::now()));
+    let date = format!(
+        "{JSON}Date: {}\r\n",
+        httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(SENT_AT))
+    );
     let item = |id: &str, seed: u32| format!(r#"{{"id":"{id}","input":{{"prompt":"a golden cat","seed":{seed}}}}}"#);
     let (mine, other) = (item("mine", seed), item("other", 7));
     let list = |items: &str| format!(r#"{{"previous":null,"next":null,"results":[{items}]}}"#);

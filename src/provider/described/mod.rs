@@ -9,9 +9,9 @@ pub(crate) mod client;
 pub(crate) mod fault;
 pub(crate) mod find;
 pub(crate) mod images;
+pub(crate) mod limits;
 #[cfg(all(test, feature = "simulator"))]
 mod played;
-pub(crate) mod limits;
 pub(crate) mod polled;
 pub(crate) mod reading;
 pub(crate) mod request;

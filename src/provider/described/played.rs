@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::description::auth::Auth;
 use crate::description::format::Description;
 use crate::description::parse::parse;
-use crate::description::words::{DoubtClass, Exchange, FaultWord, ImageKind, Method, AnswerStage, TaskWord};
+use crate::description::words::{AnswerStage, DoubtClass, Exchange, FaultWord, ImageKind, Method, TaskWord};
 use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
@@ -283,8 +283,12 @@ impl Played {
     }
 
     fn knows_lost(&self) -> bool {
-        let has_row =
-            self.api.errors.table.iter().any(|row| row.kind == FaultWord::TaskLost && row.stage.contains(&AnswerStage::Poll));
+        let has_row = self
+            .api
+            .errors
+            .table
+            .iter()
+            .any(|row| row.kind == FaultWord::TaskLost && row.stage.contains(&AnswerStage::Poll));
         has_row || self.api.poll.words.values().any(|word| *word == TaskWord::Lost)
     }
 }

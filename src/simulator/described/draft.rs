@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::description::examples::Example;
 use crate::description::format::Description;
 use crate::description::pointer::{first_said, scalar};
-use crate::description::words::{Expectation, AnswerStage};
+use crate::description::words::{AnswerStage, Expectation};
 
 /// Shortest recorded id that is replaced inside other texts.
 const ID_CHARS_MIN: usize = 6;

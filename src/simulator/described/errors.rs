@@ -6,7 +6,7 @@ use crate::description::answers::ErrorRow;
 use crate::description::examples::Example;
 use crate::description::format::Description;
 use crate::description::pointer::{first_said, scalar};
-use crate::description::words::{FaultWord, AnswerStage};
+use crate::description::words::{AnswerStage, FaultWord};
 use crate::simulator::described::draft::{Draft, template};
 use crate::simulator::described::put::{is_said, put};
 

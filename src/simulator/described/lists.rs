@@ -9,7 +9,7 @@ use crate::description::format::Description;
 use crate::description::leaf::Leaf;
 use crate::description::pointer::Pointer;
 use crate::description::requests::{Find, Since, TimeFormat};
-use crate::description::words::{Expectation, AnswerStage};
+use crate::description::words::{AnswerStage, Expectation};
 use crate::model::time::Timestamp;
 use crate::simulator::described::book::AcceptedRecord;
 use crate::simulator::described::draft::{Draft, localize, success};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::description::examples::Example;
 use crate::description::format::Description;
 use crate::description::pointer::{Pointer, first_said, scalar};
-use crate::description::words::{Exchange, Expectation, FaultWord, ImageKind, AnswerStage, TaskWord};
+use crate::description::words::{AnswerStage, Exchange, Expectation, FaultWord, ImageKind, TaskWord};
 use crate::simulator::described::draft::{Draft, localize, success, template};
 use crate::simulator::described::errors::{ErrorWish, error, write};
 use crate::simulator::described::put::{is_said, keep_one, put, put_nothing};
@@ -187,7 +187,8 @@ impl TaskWriter<'_> {
 
     /// Returns the result of a task whose image was withheld for its content.
     pub(in crate::simulator) fn moderated_result(&self, words: &str) -> Draft {
-        let wish = ErrorWish { stage: AnswerStage::Result, kind: FaultWord::Moderated, words, status: 422, is_fixed: false };
+        let wish =
+            ErrorWish { stage: AnswerStage::Result, kind: FaultWord::Moderated, words, status: 422, is_fixed: false };
         self.withheld(AnswerStage::Result).unwrap_or_else(|| error(self.api, wish))
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::description::format::Description;
-use crate::description::words::{DoubtClass, Exchange, FaultWord, ImageKind, AnswerStage};
+use crate::description::words::{AnswerStage, DoubtClass, Exchange, FaultWord, ImageKind};
 use crate::model::time::Timestamp;
 use crate::simulator::check::Submission;
 use crate::simulator::described::book::has_own_ids;

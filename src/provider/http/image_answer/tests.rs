@@ -1,3 +1,5 @@
+//! Tests of answers with images in them, in pieces of any length.
+
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use flate2::Compression;
 use flate2::write::GzEncoder;

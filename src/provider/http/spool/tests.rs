@@ -1,3 +1,5 @@
+//! Tests of the spool: complete answers are found later, and the rest of killed processes is removed.
+
 use super::*;
 use crate::model::job::JobId;
 
