@@ -20,6 +20,7 @@ mod hidden;
 mod host;
 mod hostile;
 mod http;
+mod inline;
 mod kill;
 mod library;
 mod lines;
