@@ -233,6 +233,8 @@ fn the_story_of_a_job_is_told() {
     for name in [&row["id"], &row["task_id"], &row["id"][..8]] {
         assert_eq!(stdout(&bench.output(&["log", "out", name])), story, "{name}");
     }
+    let local = stdout(&bench.command(&["log", "out", "2"]).env("TZ", "CST-8").output().unwrap());
+    assert!(local.lines().filter(|line| line.contains("Z (20") && line.contains(" +08:00)  ")).count() > 2, "{local}");
     let unknown = bench.output(&["log", "out", "99"]);
     expect_code(&unknown, 2);
     assert!(stderr(&unknown).contains("could not find the job"), "{}", stderr(&unknown));

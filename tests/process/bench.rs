@@ -55,7 +55,11 @@ impl Bench {
     /// Returns a command of the program in this folder. Its environment holds only the PATH and a token.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_promptbatch"));
-        command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("MODELSCOPE_API_KEY", "test-token");
+        command
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap())
+            .env("MODELSCOPE_API_KEY", "test-token")
+            .env("TZ", "UTC0");
         command.current_dir(self.folder.path()).args(args).stdin(Stdio::null());
         command
     }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::run_folder;
+use crate::cli::messages::local_time::beside;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, excerpt};
 use crate::model::event::{EventKind, Redo, ReopenTarget, ReplacedImage};
@@ -102,7 +103,7 @@ fn line(at: Timestamp, kind: &EventKind) -> String {
         EventKind::Reopened(ReopenTarget::Submit) => "reopened, to be submitted again".to_owned(),
         EventKind::Redone(redo) => redone(redo),
     };
-    format!("{}  {words}", rfc3339(at))
+    format!("{}{}  {words}", rfc3339(at), beside(at))
 }
 
 /// Formats a redo, with the images that the job had.

@@ -2,7 +2,9 @@
 
 pub(super) mod diagnostics;
 pub(super) mod estimate;
+pub(super) mod local_time;
 pub(super) mod progress;
 pub(super) mod reference;
 pub(super) mod run_status;
 pub(super) mod summary;
+mod time_zone;

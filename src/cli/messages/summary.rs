@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::exit::Exit;
+use crate::cli::messages::local_time::beside;
 use crate::engine::spending::CostLimitReached;
 use crate::engine::turn::StopReason;
 use crate::manifest::Manifest;
@@ -283,7 +284,7 @@ fn come_back(resets_at: Timestamp, ended_at: Timestamp) -> String {
     if wait.is_zero() || wait > RESET_MAX {
         return "; come back tomorrow (the clocks of the provider and of this machine disagree)".to_owned();
     }
-    format!("; come back at {}, in {}", rfc3339(resets_at), span(wait))
+    format!("; come back at {}{}, in {}", rfc3339(resets_at), beside(resets_at), span(wait))
 }
 
 /// Formats why a run stopped before its end, and when to run again, if known.

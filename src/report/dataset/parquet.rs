@@ -173,6 +173,8 @@ fn io_error(error: ParquetError) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::BinaryArray;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use parquet::file::metadata::RowGroupMetaData;
     use parquet::file::reader::{FileReader, SerializedFileReader};
 
@@ -198,6 +200,30 @@ mod tests {
     fn row_groups_are_small_in_images_and_in_bytes() {
         assert_eq!(groups(shard(250, 10)), [100, 100, 50]);
         assert_eq!(groups(shard(5, 12 << 20)), [2, 2, 1]);
+    }
+
+    /// Goal: loaders see images and typed values. Method: read the features and the first row back.
+    #[test]
+    fn a_shard_tells_its_features_and_keeps_each_value() {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(shard(1, 10))).unwrap();
+        let words: Json = serde_json::from_str(&reader.schema().metadata()["huggingface"]).unwrap();
+        let features = &words["info"]["features"];
+        assert_eq!((&features["image"]["_type"], &features["seed"]["dtype"]), (&json!("Image"), &json!("int64")));
+        let batch = reader.build().unwrap().next().unwrap().unwrap();
+        let text = |name: &str| format!("{:?}", batch.column_by_name(name).unwrap().slice(0, 1));
+        for (name, value) in [
+            ("finished_at", "2027-01-15T08:00:02.500"),
+            ("seed", "7"),
+            ("guidance", "3.5"),
+            ("seconds", "2.5"),
+            ("text", "一只猫 🐈"),
+            ("style", "ink"),
+        ] {
+            assert!(text(name).contains(value), "{name}: {}", text(name));
+        }
+        let image = batch.column_by_name("image").unwrap().as_any().downcast_ref::<StructArray>().unwrap();
+        let bytes = image.column_by_name("bytes").unwrap().as_any().downcast_ref::<BinaryArray>().unwrap();
+        assert_eq!(bytes.value(0), [0; 10]);
     }
 
     #[test]
