@@ -1,7 +1,6 @@
 //! Command `simulate`: serves the simulated API until a signal stops it.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +9,20 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::duration;
+use crate::cli::flags::provider::provider;
 use crate::cli::flags::units::bytes;
 use crate::cli::output::{print, print_message};
 use crate::cli::runtime::runtime;
 use crate::description::format::Description;
-use crate::description::parse::{BYTES_MAX, parse};
-use crate::model::escape::escape;
 use crate::model::limits::Rate;
 use crate::model::request::Size;
-use crate::provider::builtin;
+use crate::provider::registry;
 use crate::provider::simulator::PLAYED;
+use crate::provider::spec::ProviderSpec;
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::faults::{self, FaultSetting};
 use crate::simulator::http::Simulator;
 use crate::simulator::picture::SIDE_PIXELS_MAX;
-
-/// Name of the API that is played unless another one is chosen.
-const MODELSCOPE: &str = "modelscope";
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 const HELP: &str = "\
@@ -46,9 +42,10 @@ pub(crate) fn help() -> String {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// API to play: `modelscope`, another provider's name, or a file with the description of an API
-    #[arg(long, value_name = "NAME|FILE", default_value = MODELSCOPE)]
-    pub provider: String,
+    /// Provider whose API is played: a name that `promptbatch providers` lists, or FILE.yaml that
+    /// describes one
+    #[arg(long, value_parser = provider, value_name = "NAME|FILE", default_value = registry::DEFAULT.name)]
+    pub provider: &'static ProviderSpec,
 
     /// Port on 127.0.0.1, or 0 for any free port
     #[arg(long, default_value_t = 8080, env = "PROMPTBATCH_PORT")]
@@ -121,15 +118,8 @@ pub(crate) fn simulate(args: SimulateArgs) -> Exit {
         print_message(&format!("error: the sides of --image-size must be at most {SIDE_PIXELS_MAX} pixels"));
         return Exit::Usage;
     }
-    let api = match played(&args.provider) {
-        Ok(api) => api,
-        Err(words) => {
-            print_message(&format!("error: {words}"));
-            return Exit::Usage;
-        }
-    };
     let port = args.port;
-    let config = config(args, api);
+    let config = config(args);
     match runtime().and_then(|runtime| runtime.block_on(serve(config, port))) {
         Ok(exit) => exit,
         Err(error) => {
@@ -141,36 +131,9 @@ pub(crate) fn simulate(args: SimulateArgs) -> Exit {
     }
 }
 
-/// Returns the description of the API with this name, or in this file; `None` for that of ModelScope.
-fn played(provider: &str) -> Result<Option<Arc<Description>>, String> {
-    if provider == MODELSCOPE {
-        return Ok(None);
-    }
-    let parsed = |file: &str, text: &str| {
-        parse(file, text, &builtin::text).map(|api| Some(Arc::new(api))).map_err(|error| error.to_string())
-    };
-    if let Some(text) = builtin::text(provider) {
-        return parsed(provider, text);
-    }
-    if !provider.contains(['/', '\\', '.']) {
-        let names: Vec<_> = [MODELSCOPE].into_iter().chain(builtin::BUILT_IN.iter().map(|row| row.name)).collect();
-        return Err(format!(
-            "there is no provider {provider:?} to play; choose {}, or name a file with a description, such as ./my.yaml",
-            names.join(", ")
-        ));
-    }
-    let mut text = String::new();
-    // A file beyond the limit is refused by the parser, and never read to its end.
-    let limit = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(provider)
-        .and_then(|file| file.take(limit).read_to_string(&mut text))
-        .map_err(|error| format!("could not read the description {}: {error}; check --provider", escape(provider)))?;
-    parsed(provider, &text)
-}
-
-fn config(args: SimulateArgs, api: Option<Arc<Description>>) -> SimulatorConfig {
+fn config(args: SimulateArgs) -> SimulatorConfig {
     SimulatorConfig {
-        api,
+        api: args.provider.description.cloned().map(Arc::new),
         list_delay: args.list_delay,
         latency: args.latency,
         latency_sigma: args.latency_sigma,
@@ -208,7 +171,7 @@ async fn serve(config: SimulatorConfig, port: u16) -> io::Result<Exit> {
     if printed != Exit::Done {
         return Ok(printed);
     }
-    let name = api.as_ref().map_or(MODELSCOPE, |api| &api.name);
+    let name = api.as_ref().map_or(registry::DEFAULT.name, |api| &api.name);
     print_message(&format!(
         "the simulated API of {name}, no account and no cost; any token will do\n\
          use it:   {}\n\

@@ -169,7 +169,7 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         partition: args.partition,
         syntax: args.syntax,
         overrides: args.set.clone(),
-        default_model: Some(provider.default_model.to_owned()),
+        default_model: Some(provider.default_model.to_owned()).filter(|model| !model.is_empty()),
         limits: Some(&provider.limits),
         jobs_max: args.max_jobs,
         shuffle: args.shuffle,

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -36,7 +36,12 @@ pub(in crate::provider) struct Spool {
     /// Longest image in bytes. The rest of a longer one is dropped, so that it is refused when it is checked.
     image_bytes_max: u64,
     swept: Once,
+    n_open: Arc<Mutex<usize>>,
 }
+
+/// Entry that keeps the folder in its place until it is dropped.
+#[derive(Debug)]
+struct OpenEntry(Arc<Mutex<usize>>);
 
 /// Images of one answer, while it arrives.
 #[derive(Debug)]
@@ -45,6 +50,7 @@ pub(in crate::provider) struct SpoolEntry {
     id: String,
     image_bytes_max: u64,
     files: Vec<File>,
+    _open: OpenEntry,
 }
 
 /// Image that is being written.
@@ -58,16 +64,17 @@ pub(in crate::provider) struct SpooledImage {
 impl Spool {
     /// Creates the spool in this folder, which need not exist yet.
     pub(in crate::provider) fn new(folder: PathBuf, image_bytes_max: u64) -> Self {
-        Self { folder, image_bytes_max, swept: Once::new() }
+        Self { folder, image_bytes_max, swept: Once::new(), n_open: Arc::default() }
     }
 
     /// Begins the images of an answer. An earlier entry of this id is replaced only when this one is complete.
     pub(in crate::provider) fn entry(&self, id: &SubmissionId) -> Result<SpoolEntry, Fault> {
+        let open = OpenEntry::new(&self.n_open);
         fs::create_dir_all(&self.folder).map_err(|error| disk(&self.folder, &error))?;
         // Only a process that drives the run begins entries, and there is one at a time.
         self.swept.call_once(|| sweep(&self.folder));
         let (folder, id) = (self.folder.clone(), id.to_string());
-        Ok(SpoolEntry { folder, id, image_bytes_max: self.image_bytes_max, files: Vec::new() })
+        Ok(SpoolEntry { folder, id, image_bytes_max: self.image_bytes_max, files: Vec::new(), _open: open })
     }
 
     /// Returns the addresses of the images of a complete answer; `None` if there is none.
@@ -103,13 +110,33 @@ impl Spool {
                 let _ = fs::remove_file(self.folder.join(name));
             }
         }
-        // Succeeds for the last answer only: a folder with files in it stays.
-        let _ = fs::remove_dir(&self.folder);
+        // The folder of an answer that still arrives may be empty. A folder with files in it stays in any case.
+        let n_open = locked(&self.n_open);
+        if *n_open == 0 {
+            let _ = fs::remove_dir(&self.folder);
+        }
     }
 
     fn list(&self, task: &TaskId) -> Option<PathBuf> {
         is_plain(&task.0).then(|| self.folder.join(format!("{}{LIST}", task.0)))
     }
+}
+
+impl OpenEntry {
+    fn new(n_open: &Arc<Mutex<usize>>) -> Self {
+        *locked(n_open) += 1;
+        Self(Arc::clone(n_open))
+    }
+}
+
+impl Drop for OpenEntry {
+    fn drop(&mut self) {
+        *locked(&self.0) -= 1;
+    }
+}
+
+fn locked(n_open: &Mutex<usize>) -> MutexGuard<'_, usize> {
+    n_open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SpoolEntry {

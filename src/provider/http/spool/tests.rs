@@ -79,3 +79,20 @@ async fn a_disk_that_takes_nothing_leaves_a_doubt() {
     let fault = Spool::new(root.path().join("spool"), 9).entry(&id(1)).unwrap_err();
     assert!(fault.kind == FaultKind::InDoubt && fault.message.contains("may be paid for"), "{fault}");
 }
+
+/// Goal: an answer that arrives while another one is saved finds its folder. Method: the folder is empty between the two.
+#[tokio::test]
+async fn an_answer_that_still_arrives_keeps_the_folder() {
+    let (root, spool) = spool();
+    let mut first = spool.entry(&id(1)).unwrap();
+    let second = spool.entry(&id(2)).unwrap();
+    let task = second.task();
+    second.commit(&[Url("https://a.example/1.png".into())]).await.unwrap();
+    spool.remove(&[task]);
+    let url = first.add(b"one").unwrap();
+    let task = first.task();
+    first.commit(std::slice::from_ref(&url)).await.unwrap();
+    assert_eq!(bytes(&spool, &url).await, b"one");
+    spool.remove(&[task]);
+    assert!(!root.path().join("spool").exists(), "nothing is left behind");
+}

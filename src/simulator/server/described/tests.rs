@@ -35,6 +35,7 @@ help: An invented list
 base_url: https://listed.example
 token: {env: [LISTED_KEY], page: 'https://listed.example/keys'}
 auth: header X-Key
+token_hosts: [lists.example]
 submit:
   path: /{model}/jobs
   body: {prompt: $prompt, seed: $seed, job_id: $submission_id}
