@@ -98,7 +98,7 @@ pub struct Errors {
     #[schemars(with = "List<String>")]
     pub own: List<Pointer>,
     /// Rows from the top; the first that matches decides.
-    pub table: Vec<ErrorRow>,
+    pub table: List<ErrorRow>,
 }
 
 /// Row of the table of errors. All conditions that are given must hold.

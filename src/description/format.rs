@@ -1,7 +1,7 @@
 //! Description of an image API: all that a client of it must know.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::description::answers::{Accepted, Errors, ImageRules, Poll, RateHeaders};
 use crate::description::auth::{Auth, TokenHost};
@@ -40,18 +40,25 @@ pub struct Description {
     /// Model of requests that name none; left out if each must name its own.
     pub default_model: String,
     /// Submission.
+    #[serde(deserialize_with = "or_default")]
     pub submit: Submit,
     /// Limits on the fields of a request.
+    #[serde(deserialize_with = "or_default")]
     pub limits: LimitRules,
     /// Answer to a submission that became a task.
+    #[serde(deserialize_with = "or_default")]
     pub accepted: Accepted,
     /// Images, and words beside them.
+    #[serde(deserialize_with = "or_default")]
     pub answer: ImageRules,
     /// Poll of a task.
+    #[serde(deserialize_with = "or_default")]
     pub poll: Poll,
     /// Errors.
+    #[serde(deserialize_with = "or_default")]
     pub errors: Errors,
     /// Headers with what is left of a quota.
+    #[serde(deserialize_with = "or_default")]
     pub rate_headers: RateHeaders,
     /// Scope of the limits on the pace.
     pub lane: LaneScope,
@@ -121,4 +128,9 @@ pub struct PriceRow {
     pub size: Option<String>,
     /// Price of one image.
     pub price: f64,
+}
+
+/// Reads a section, or null, with which an extending description leaves it out.
+fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -191,7 +191,7 @@ fn errors(description: &Description, checker: &mut Checker) {
     let errors = &description.errors;
     let has_words = !errors.message.is_empty() || !errors.code.is_empty();
     checker.require(has_words, "errors", Some("message"), "say where an error has its message");
-    for (i, row) in (1..).zip(&errors.table) {
+    for (i, row) in (1..).zip(errors.table.iter()) {
         let has_condition = !(row.status.is_empty() && row.code.is_empty() && row.contains.is_empty());
         let is_success = row.status.iter().any(|statuses| statuses.contains(200)) || row.status.is_empty();
         let has_words = !(row.code.is_empty() && row.contains.is_empty());

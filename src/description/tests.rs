@@ -129,6 +129,38 @@ fn a_preset_extends_a_built_in_description() {
 }
 
 #[test]
+fn a_preset_leaves_a_section_out_with_null() {
+    let preset = read(
+        "name: other\nhelp: x\nextends: relay\nbase_url: https://other.example\nexchange: answer\naccepted: null\npoll: null\n\
+         limits: null\nfind: null\nerrors: {code: null, table: null}\ntoken: {env: [K], page: 'https://other.example'}\n",
+    )
+    .unwrap();
+    assert!(preset.accepted.id.is_empty() && preset.poll.status.is_empty() && preset.errors.code.is_empty());
+}
+
+/// Goal: no text makes the reader panic, and each mistake has a line of the file. Method: cut and damage a description at every byte.
+#[test]
+fn a_damaged_description_is_refused_or_read() {
+    let n_lines = RELAY.lines().count() as u64;
+    for (i, _) in RELAY.char_indices() {
+        for damaged in [
+            RELAY[..i].to_owned(),
+            format!("{}\u{0}{}", &RELAY[..i], &RELAY[i..]),
+            format!("{}'{}", &RELAY[..i], &RELAY[i..]),
+        ] {
+            let builtin = |name: &str| (name == "relay").then_some(RELAY);
+            if let Err(error) = parse("x.yaml", &damaged, &builtin) {
+                let lines = error.mistakes.iter().filter_map(|mistake| mistake.line);
+                assert!(
+                    !error.mistakes.is_empty() && lines.into_iter().all(|line| (1..=n_lines + 1).contains(&line)),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_extended_is_named() {
     for name in ["nothing", "./relay.yaml", ""] {
         let told = read(&format!("name: x\nextends: '{name}'\n")).unwrap_err();

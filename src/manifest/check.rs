@@ -295,9 +295,11 @@ impl EntryValidator {
     /// Counts a job, and reports what the provider cannot do, or is not documented to do.
     fn count(&mut self, request: &Request, place: Location, findings: &mut PassDiagnostics) {
         let (refusal, doubt) = self.limits.judge(request, self.census.count(request));
-        let issue = |RequestDoubt { what, remedy }| wrong(what, remedy);
-        refusal.into_iter().for_each(|refusal| findings.mistakes.push(place, issue(refusal)));
-        doubt.into_iter().for_each(|doubt| findings.warnings.push(place, issue(doubt)));
+        for (found, list) in [(refusal, &mut findings.mistakes), (doubt, &mut findings.warnings)] {
+            if let Some(RequestDoubt { what, remedy }) = found {
+                list.push(place, wrong(what, remedy));
+            }
+        }
     }
 
     /// Adds a job to the summary, which keeps the first and the last jobs. Its pictures have this size in bytes.

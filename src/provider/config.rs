@@ -67,13 +67,12 @@ impl ProviderConfig {
     pub fn verify_base_url(&self, said: Option<&str>) -> Result<(), ConnectError> {
         let Some(api) = &self.spec.api else { return Ok(()) };
         let place = api.base_url(&self.settings)?;
-        let is_allowed = match said {
-            Some(said) => BaseUrl::parse(said, api.base_url)? == place,
-            None => {
-                let of_environment = api.base_url_of_environment().map(|said| BaseUrl::parse(&said, api.base_url));
-                let is_said = of_environment.transpose()?.is_some_and(|said| said == place);
-                place.to_string() == api.base_url || place.is_loopback() || is_said
-            }
+        let is = |said: String| BaseUrl::parse(&said, api.base_url).map(|said| said == place);
+        let of_environment = || api.base_url_of_environment().map(is).transpose().map(Option::unwrap_or_default);
+        let is_allowed = if let Some(said) = said {
+            is(said.to_owned())?
+        } else {
+            place.to_string() == api.base_url || place.is_loopback() || of_environment()?
         };
         if is_allowed { Ok(()) } else { Err(ConnectError::UntrustedBaseUrl { place: place.to_string() }) }
     }

@@ -1,6 +1,7 @@
 //! Table of all providers, and the lookup of a provider by its name, by a file that describes it, or by its identity in a ledger.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -68,7 +69,7 @@ pub fn from_file(path: &Path) -> Result<&'static ProviderSpec, DescriptionError>
 /// Returns the provider that a user names: by its name, or by the path of a description that ends in `.yaml` or `.yml`.
 pub fn named(text: &str) -> Result<&'static ProviderSpec, NamedProviderError> {
     let path = Path::new(text);
-    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+    let ending = path.extension().map(OsStr::to_ascii_lowercase);
     if ending.is_some_and(|ending| ending == "yaml" || ending == "yml") {
         return Ok(from_file(path)?);
     }

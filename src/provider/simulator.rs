@@ -52,7 +52,13 @@ fn connect(settings: &ProviderSettings, image_bytes_max: u64) -> Result<Arc<dyn 
         Simulator::spawn_thread(config).map_err(|source| ConnectError::Start { what: "the simulated API", source })?;
     let base_url = BaseUrl::parse(service.url(), "http://127.0.0.1")?;
     let request_timeout = settings.request_timeout.unwrap_or(REQUEST_TIMEOUT);
-    let client = ModelScope::new(&HttpSettings { base_url, token, request_timeout, image_bytes_max })?;
+    let client = ModelScope::new(&HttpSettings {
+        base_url,
+        token,
+        request_timeout,
+        download_timeout: request_timeout,
+        image_bytes_max,
+    })?;
     Ok(Arc::new(InProcess { client, _service: service }))
 }
 

@@ -19,6 +19,9 @@ use crate::provider::http::token_source::{TokenError, TokenSpec};
 #[cfg(feature = "simulator")]
 use crate::simulator::config::SimulatorConfig;
 
+/// Default of the longest time without a byte of a download.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Description of a provider.
 #[derive(Debug)]
 pub struct ProviderSpec {
@@ -220,6 +223,8 @@ impl ApiSpec {
             token: self.token(settings)?,
             base_url: self.base_url(settings)?,
             request_timeout: settings.request_timeout.unwrap_or(self.request_timeout),
+            // An answer may take minutes, and a download that sends nothing for a minute is broken.
+            download_timeout: settings.request_timeout.unwrap_or(self.request_timeout.min(DOWNLOAD_TIMEOUT)),
             image_bytes_max,
         })
     }

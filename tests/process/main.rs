@@ -8,6 +8,7 @@ mod choices;
 mod chores;
 mod clients;
 mod contract;
+mod described;
 mod disk;
 mod edited;
 mod errors;

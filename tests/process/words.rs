@@ -45,6 +45,7 @@ fn the_help_of_every_verb() {
         "log",
         "results",
         "gallery",
+        "providers",
         "export",
         "simulate",
         "completions",
@@ -210,7 +211,9 @@ fn shells_complete_and_the_manual_has_pages() {
     let asked = std::process::Command::new("bash").args(["-c", ask]).current_dir(bench.folder.path()).output().unwrap();
     assert_eq!(stdout(&asked).trim(), "--image-format", "{}", stderr(&asked));
     assert!(bench.output(&["man", "--dir", "man"]).status.success());
-    let n_pages = std::fs::read_dir(bench.path("man")).unwrap().count();
+    let pages = std::fs::read_dir(bench.path("man")).unwrap().map(|page| page.unwrap().file_name());
+    // The commands below `providers` have pages of their own.
+    let n_pages = pages.filter(|page| !page.to_string_lossy().starts_with("promptbatch-providers-")).count();
     let verbs = stdout(&bench.output(&["--help"]));
     let n_verbs = verbs.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     let n_verbs = n_verbs.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")).count();

@@ -23,7 +23,7 @@ Examples:
   promptbatch providers show fal                        its address, token, limits and prices
   promptbatch providers check relay.yaml                judge the examples in a description, offline
   promptbatch providers schema > provider.schema.json   for completion in editors
-  promptbatch run prompts.yaml --provider relay.yaml    a provider that you describe
+  promptbatch run prompts.yaml --provider fal           one of them; FILE.yaml is one of your own
 Exit code of `check`: 0 every example is judged as the file says, 2 a mistake or another judgement.";
 
 #[derive(Debug, Args)]

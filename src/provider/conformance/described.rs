@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -242,36 +242,32 @@ fn lost(sent_at: Timestamp) -> LostSubmission {
     LostSubmission { id: id(), request: request("a/b"), sent_at }
 }
 
-/// Time at which the submissions here left, in seconds since 1970.
-const SENT_AT: u64 = 1_790_000_000;
-
-fn now() -> Timestamp {
-    Timestamp::from_millis(i64::try_from(SENT_AT * 1000).unwrap())
+/// Time at which the list is asked for, by the clock of the provider, as [`DATE`] says it.
+const fn now() -> Timestamp {
+    Timestamp::from_millis(1_795_521_600_000)
 }
+
+const DATE: &str = "Content-Type: application/json\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\n";
 
 /// Goal: a lost submission is adopted only if it is surely the one, and is absent only if the list is surely complete.
 #[tokio::test]
 async fn a_lost_submission_is_found_by_its_seed() {
     let seed = id().seed();
-    let date = format!(
-        "{JSON}Date: {}\r\n",
-        httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(SENT_AT))
-    );
     let item = |id: &str, seed: u32| format!(r#"{{"id":"{id}","input":{{"prompt":"a golden cat","seed":{seed}}}}}"#);
     let (mine, other) = (item("mine", seed), item("other", 7));
     let list = |items: &str| format!(r#"{{"previous":null,"next":null,"results":[{items}]}}"#);
-    let hour_ago = now().before(std::time::Duration::from_secs(3700));
+    let hour_ago = now().before(Duration::from_secs(3700));
     for (headers, status, body, sent_at, expected) in [
-        (&*date, 200, list(&format!("{other},{mine}")), now(), Ok("mine")),
-        (&*date, 200, list(&other), now(), Ok("absent")),
-        (&*date, 200, list(""), now(), Ok("absent")),
-        (&*date, 200, list(&format!("{mine},{mine}")), now(), Ok("unknown")),
-        (&*date, 200, list(&other), hour_ago, Ok("unknown")),
-        (&*date, 200, list(r#"{"id":"a","input":{"text":"a golden cat"}}"#), now(), Ok("unknown")),
-        (&*date, 200, r#"{"data":[]}"#.to_owned(), now(), Ok("unknown")),
-        (&*date, 200, "<html>".to_owned(), now(), Err(FaultKind::Transient)),
-        (&*date, 404, list(""), now(), Err(FaultKind::Transient)),
-        (&*date, 502, list(&mine), now(), Err(FaultKind::Transient)),
+        (DATE, 200, list(&format!("{other},{mine}")), now(), Ok("mine")),
+        (DATE, 200, list(&other), now(), Ok("absent")),
+        (DATE, 200, list(""), now(), Ok("absent")),
+        (DATE, 200, list(&format!("{mine},{mine}")), now(), Ok("unknown")),
+        (DATE, 200, list(&other), hour_ago, Ok("unknown")),
+        (DATE, 200, list(r#"{"id":"a","input":{"text":"a golden cat"}}"#), now(), Ok("unknown")),
+        (DATE, 200, r#"{"data":[]}"#.to_owned(), now(), Ok("unknown")),
+        (DATE, 200, "<html>".to_owned(), now(), Err(FaultKind::Transient)),
+        (DATE, 404, list(""), now(), Err(FaultKind::Transient)),
+        (DATE, 502, list(&mine), now(), Err(FaultKind::Transient)),
     ] {
         let host = always(status, headers, &body);
         let folder = tempfile::tempdir().unwrap();

@@ -56,12 +56,11 @@ impl DescribedProvider {
             model: api.rate_headers.model_quota_left.as_deref(),
         };
         let http = HttpClient::new(settings, HeaderMap::new(), quota_headers)?;
-        let (folder, temporary) = match spool {
-            Some(folder) => (folder, None),
-            None => {
-                let folder = tempfile::tempdir().map_err(|error| ClientError::Setup(error.to_string()))?;
-                (folder.path().to_owned(), Some(folder))
-            }
+        let (folder, temporary) = if let Some(folder) = spool {
+            (folder, None)
+        } else {
+            let folder = tempfile::tempdir().map_err(|error| ClientError::Setup(error.to_string()))?;
+            (folder.path().to_owned(), Some(folder))
         };
         let spool = Spool::new(folder, settings.image_bytes_max);
         Ok(Self { api, addresses, http, spool, _temporary: temporary })

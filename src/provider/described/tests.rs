@@ -345,3 +345,26 @@ fn a_wrong_example_is_found() {
     openai.examples.clear();
     assert!(check(&openai).gaps.len() >= 2);
 }
+
+proptest::proptest! {
+    /// Goal: no answer makes the judgement panic, and nothing but the API's own form is a refusal. Method: parts of answers in any order.
+    #[test]
+    fn any_answer_is_judged(
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "{", "}", "[", "]", ",", ":", "\"id\"", "\"data\"", "\"error\"", "\"message\"", "\"type\"", "\"a\"", "null", "1", " ", "\\", "\u{0}", "<", "\"",
+        ]), 0..24),
+        status in 100_u16..600,
+    ) {
+        let body = parts.concat();
+        for name in ["openai", "fal", "replicate", "runware", "a1111"] {
+            let api = api(name);
+            if let Err(fault) = submit(&api, status, &body)
+                && !fault.kind.leaves_doubt()
+            {
+                proptest::prop_assert!((400..500).contains(&status), "{name} {status} {body}: {fault}");
+                proptest::prop_assert!(serde_json::from_str::<Value>(&body).is_ok(), "{name} {status} {body}: {fault}");
+            }
+            let _judged = (polled(&api, &answer(status, &body), &TaskId("a".into())), result(&api, &answer(status, &body)));
+        }
+    }
+}

@@ -29,8 +29,10 @@ pub(crate) struct HttpSettings {
     pub base_url: BaseUrl,
     /// Access token of the account.
     pub token: Token,
-    /// Timeout of one request; for a download, the longest time without a byte.
+    /// Timeout of one request to the API.
     pub request_timeout: Duration,
+    /// Longest time without a byte of a download.
+    pub download_timeout: Duration,
     /// Longest image in bytes. An image that announces a greater length is not downloaded.
     pub image_bytes_max: u64,
 }
@@ -58,7 +60,7 @@ impl HttpClient {
         mut headers: HeaderMap,
         quota_headers: QuotaHeaders,
     ) -> Result<Self, ClientError> {
-        let HttpSettings { base_url, token, request_timeout, image_bytes_max } = settings;
+        let HttpSettings { base_url, token, request_timeout, download_timeout, image_bytes_max } = settings;
         token.add_to(&mut headers);
         let proxy = if base_url.is_loopback() {
             None
@@ -67,9 +69,9 @@ impl HttpClient {
         };
         let reach = AddressPolicy::of_api(base_url.url());
         let api = api_client(base_url, headers, *request_timeout, &reach)?;
-        let images = image_client(base_url, *request_timeout, &reach)?;
+        let images = image_client(base_url, *download_timeout, &reach)?;
         let sockets = RequestLimiter::new();
-        let bounds = DownloadLimits::new(*request_timeout, *image_bytes_max, Arc::clone(&sockets));
+        let bounds = DownloadLimits::new(*download_timeout, *image_bytes_max, Arc::clone(&sockets));
         Ok(Self { token: token.clone(), api, images, reach, bounds, sockets, quota_headers, proxy })
     }
 
