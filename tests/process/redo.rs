@@ -202,7 +202,7 @@ fn a_kill_at_any_moment_loses_neither_image() {
         SimulatorConfig { latency: Duration::from_millis(300), answer_delay: Duration::from_millis(20), ..quick() };
     let bench = finished(config, "prompt\na cat\na dog\na cow\na hen\n", &[]);
     let mut rng = fastrand::Rng::with_seed(4712);
-    for round in 0..6_usize {
+    for round in 0..4_usize {
         let old = images(&bench, "images");
         let n_before = bench.stats().n_accepted;
         let mut n_kills = 0;

@@ -363,38 +363,6 @@ fn an_announced_pause_is_kept() {
 }
 
 #[test]
-fn only_a_look_ahead_is_in_memory() {
-    let limits = Limits { look_ahead_max: 10, ..fixed(2) };
-    let mut bench = Bench { engine: Engine::new(limits), now: START, events: vec![] };
-    let (mut n_handed_out, mut n_done) = (0, 0);
-    while n_done < 1000 {
-        let turn = bench.next();
-        assert!(bench.engine.jobs.len() <= 12, "{} jobs in memory", bench.engine.jobs.len());
-        for action in turn.actions {
-            match action {
-                Action::Load { max } => {
-                    let first = n_handed_out + 1;
-                    n_handed_out = (n_handed_out + max as u64).min(1000);
-                    let jobs = (first..=n_handed_out).map(pending).collect();
-                    bench.handle(Input::Loaded { jobs, more: n_handed_out < 1000 });
-                }
-                Action::Find(_) => panic!("nothing can be found"),
-                Action::Submit(job, _) => bench.submitted(job.index),
-                Action::Poll(batch) => {
-                    let done = batch.into_iter().map(|(id, _)| (id, Ok(Status::Done(urls(1))))).collect();
-                    bench.handle(Input::Polled(done));
-                }
-                Action::Download(origin, _) => {
-                    n_done += 1;
-                    bench.downloaded(origin.job.index, Ok(vec![artifact()]));
-                }
-            }
-        }
-    }
-    assert!(bench.next().is_last);
-}
-
-#[test]
 fn the_pace_tells_what_is_under_way() {
     let mut bench = Bench::with_pending(fixed(2), 3);
     bench.turn();
