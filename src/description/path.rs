@@ -22,6 +22,8 @@ pub enum PathPart {
     ModelSegments,
     /// `{model:segment}`: the model as one segment, whose `/` are escaped.
     ModelSegment,
+    /// `{model:app}`: the first two segments of the model.
+    ModelApp,
     /// `{id}`: the task id as one segment.
     TaskId,
 }
@@ -29,7 +31,7 @@ pub enum PathPart {
 /// Error for a text that is not a [`PathTemplate`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no path: begin with `/`, write {{model}}, {{model:segment}} or {{id}} where they belong, and no blanks"
+    "{0:?} is no path: begin with `/`, write {{model}}, {{model:segment}}, {{model:app}} or {{id}} where they belong, and no blanks"
 )]
 pub struct PathError(String);
 
@@ -53,6 +55,7 @@ impl FromStr for PathTemplate {
             parts.push(match name {
                 "model" => PathPart::ModelSegments,
                 "model:segment" => PathPart::ModelSegment,
+                "model:app" => PathPart::ModelApp,
                 "id" => PathPart::TaskId,
                 _ => return Err(refuse()),
             });
@@ -90,7 +93,9 @@ impl PathTemplate {
 
     /// Returns whether the path has a place for the model.
     pub fn has_model(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, PathPart::ModelSegments | PathPart::ModelSegment))
+        self.parts
+            .iter()
+            .any(|part| matches!(part, PathPart::ModelSegments | PathPart::ModelSegment | PathPart::ModelApp))
     }
 
     /// Returns whether the path has a place for the task id.
@@ -107,6 +112,10 @@ impl PathTemplate {
                 PathPart::Text(text) => path.push_str(text),
                 PathPart::ModelSegments => {
                     let segments: Option<Vec<_>> = model.split('/').map(segment).collect();
+                    path.push_str(&segments?.join("/"));
+                }
+                PathPart::ModelApp => {
+                    let segments: Option<Vec<_>> = model.split('/').take(2).map(segment).collect();
                     path.push_str(&segments?.join("/"));
                 }
                 PathPart::ModelSegment => path.push_str(&segment(model)?),
@@ -146,6 +155,7 @@ mod tests {
         for (template, expected) in [
             ("/v1/{model}", "/v1/fal-ai/flux/dev"),
             ("/v1/{model:segment}/x", "/v1/fal-ai%2Fflux%2Fdev/x"),
+            ("/{model:app}/requests/{id}", "/fal-ai/flux/requests/7%3Fa%2F..%23"),
             ("/m/{model}:generate", "/m/fal-ai/flux/dev:generate"),
             ("", ""),
             ("/tasks/{id}", "/tasks/7%3Fa%2F..%23"),

@@ -38,7 +38,7 @@ pub struct Submit {
     /// HTTP method.
     pub method: Method,
     /// Path below the base URL, such as `/v1/images/generations`. `{model}` is the model, whose `/` separate segments;
-    /// `{model:segment}` is the model as one segment.
+    /// `{model:segment}` is the model as one segment, and `{model:app}` are its first two segments.
     #[schemars(with = "String")]
     pub path: PathTemplate,
     /// Headers besides the token. A value may be a variable: `Idempotency-Key: $submission_id`.
@@ -177,6 +177,11 @@ pub struct Find {
     /// Task id in an item.
     #[schemars(with = "List<String>")]
     pub id: List<Pointer>,
+    /// Path below the base URL that stands for the task, if `accepted.status_url` does: `/{model:app}/requests/{id}/status`.
+    #[schemars(with = "Option<String>")]
+    pub task: Option<PathTemplate>,
+    /// True if the list has finished submissions only. The absence of a submission then proves nothing.
+    pub finished_only: bool,
     /// Submission id in an item.
     #[schemars(with = "List<String>")]
     pub submission_id: List<Pointer>,

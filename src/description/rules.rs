@@ -236,6 +236,8 @@ fn doubt(description: &Description, checker: &mut Checker) {
             None,
             "say where the answer has its items, and where an item has its task id",
         );
+        let has_task = description.accepted.status_url.is_empty() || find.task.is_some();
+        checker.require(has_task, "find", Some("task"), "say at which path the task of an item is polled");
         let matches = !(find.submission_id.is_empty() && find.prompt.is_empty());
         checker.require(matches, "find", None, "say where an item has the submission id or the prompt");
     }

@@ -61,23 +61,16 @@ fn kills_lose_no_image_of_an_answer() {
     assert!(n_doubts > 0, "the kills must bite");
 }
 
-/// Goal: a provider that knows the id of a submission is paid once, whatever is killed.
-#[test]
-fn kills_cost_nothing_where_the_id_of_a_submission_is_known() {
-    let (n_doubts, n_twice) = killed(("runware", "RUNWARE_API_KEY"), 60, 12);
-    assert!(n_doubts > 0 && n_twice == 0, "{n_doubts} doubts, {n_twice} paid for twice");
-}
-
-/// Goal: a provider that lists its requests is asked, and no doubt is left.
+/// Goal: a provider that knows the ids of submissions, or lists them, is asked, and nothing is paid for twice.
 #[test]
 #[ignore = "waits for lists to settle, minutes"]
-fn kills_cost_nothing_where_requests_are_listed() {
-    for named in [("replicate", "REPLICATE_API_TOKEN"), ("fal", "FAL_KEY")] {
-        assert_eq!(killed(named, 40, 8).1, 0);
+fn kills_cost_nothing_where_submissions_can_be_found() {
+    for named in [("runware", "RUNWARE_API_KEY"), ("replicate", "REPLICATE_API_TOKEN"), ("fal", "FAL_KEY")] {
+        assert_eq!(killed(named, 60, 12).1, 0, "{}", named.0);
     }
 }
 
-/// Goal: an answer that is cut anywhere is a doubt that is told, and never an image. Method: cut it at many bytes; then send it whole.
+/// Goal: an answer that is cut anywhere is a doubt that is told, and never an image. Method: cut every second one, at many bytes; then send all whole.
 #[test]
 fn an_answer_that_is_cut_at_any_byte_is_told() {
     let answer = answer(64, 64);
@@ -85,20 +78,26 @@ fn an_answer_that_is_cut_at_any_byte_is_told() {
     let whole = [head.as_bytes(), &answer].concat();
     let cuts: Vec<usize> = (1..20).map(|n| whole.len() * n / 20).chain([1, head.len(), whole.len() - 1]).collect();
     let bench = Bench::new(quick());
-    bench.csv(cuts.len());
+    bench.csv(2 * cuts.len());
     let (n_asked, n_cuts) = (Arc::new(AtomicUsize::new(0)), cuts.len());
     let url = serve(move |stream| {
         let nth = n_asked.fetch_add(1, Ordering::SeqCst);
-        let _ = stream.write_all(&whole[..cuts.get(nth).copied().unwrap_or(whole.len())]);
+        let cut = cuts.get(nth / 2).filter(|_| nth % 2 == 1);
+        let _ = stream.write_all(&whole[..cut.copied().unwrap_or(whole.len())]);
     });
     let held = run(&bench, ("openai", "OPENAI_API_KEY"), &url, &["-j", "1", "--in-doubt", "hold"]).output().unwrap();
     expect_code(&held, 100);
     let rows = bench.results();
-    assert!(rows.iter().all(|row| row["status"] == "in_doubt" && row["submits_in_doubt"] == "1"), "{}", stderr(&held));
-    assert_eq!(rows.len(), n_cuts);
+    let n_told = rows.iter().filter(|row| row["status"] == "in_doubt" && row["submits_in_doubt"] == "1").count();
+    println!(
+        "{:?}",
+        rows.iter().filter(|row| row["status"] == "succeeded").map(|row| &row["index"]).collect::<Vec<_>>()
+    );
+    let n_done = rows.iter().filter(|row| row["status"] == "succeeded").count();
+    assert_eq!((n_told, n_done), (n_cuts, n_cuts), "{}", stderr(&held));
     let again = ["retry", "out", "--only", "in_doubt", "--base-url", &url, "--progress", "none"];
     expect_code(&bench.command(&again).env("OPENAI_API_KEY", "test-token").output().unwrap(), 0);
-    bench.check_images(n_cuts);
+    bench.check_images(2 * n_cuts);
 }
 
 /// Goal: memory does not grow with the images. Method: 64 answers of 40 MB at a time.
@@ -152,8 +151,10 @@ fn serve(respond: impl Fn(&mut std::net::TcpStream) + Send + Sync + 'static) -> 
             let (mut stream, respond) = (stream.unwrap(), Arc::clone(&respond));
             std::thread::spawn(move || {
                 let mut request = vec![0; 1 << 16];
-                let _ = stream.read(&mut request);
-                respond(&mut stream);
+                // A client may open a connection that it does not use.
+                if stream.read(&mut request).is_ok_and(|n_bytes| n_bytes > 0) {
+                    respond(&mut stream);
+                }
             });
         }
     });

@@ -32,6 +32,7 @@ mod own_past;
 mod parts;
 mod pictures;
 mod pipes;
+mod played;
 mod progress;
 mod proxies;
 mod reach;

@@ -14,6 +14,8 @@ use crate::model::time::Timestamp;
 use crate::provider::config::ProviderConfig;
 use crate::provider::conformance::host::{Host, response};
 use crate::provider::conformance::{REQUEST_TIMEOUT, TOKEN, id};
+use crate::provider::described::find::Page;
+use crate::provider::http::api_response::ApiResponse;
 use crate::provider::http::token::Token;
 use crate::provider::registry::find;
 use crate::provider::spec::{ConnectError, TokenSource};
@@ -324,4 +326,22 @@ async fn a_submission_is_looked_up_by_its_id() {
     let found = provider.find(&[lost(now())]).await.remove(0).unwrap();
     assert!(matches!(found, Found::Accepted(acceptance) if acceptance.task.0 == id().to_string()));
     assert!(host.requests()[0].contains("getTaskDetails") && host.requests()[0].contains(&id().to_string()));
+}
+
+/// Goal: a queue that lists finished requests only can give a lost one, and never says that one is absent. Method: the question goes to the
+/// host of the list, which is not on this machine, so that the answer is judged without a network.
+#[test]
+fn a_list_of_finished_requests_proves_no_absence() {
+    let api = find("fal").unwrap().description.unwrap();
+    let question = api.find.as_ref().unwrap();
+    let request = Request { seed: Some(7), ..request("fal-ai/flux/dev") };
+    let sent = crate::provider::described::find::Sent { request: &request, has_nonce: true, id: "s" };
+    let judged = |items: &str| {
+        let body = format!(r#"{{"items":[{items}],"next_cursor":null,"has_more":false}}"#).into_bytes();
+        let answer = ApiResponse { status: 200, date: Some(now()), body, ..ApiResponse::default() };
+        crate::provider::described::find::judged(question, &answer, &sent, now()).unwrap()
+    };
+    assert_eq!(judged(""), Page::Found(Found::Unknown));
+    let item = r#"{"request_id":"r","json_input":{"prompt":"a golden cat","seed":7}}"#;
+    assert!(matches!(judged(item), Page::Found(Found::Accepted(acceptance)) if acceptance.task.0 == "r"));
 }

@@ -32,6 +32,11 @@ impl Addresses {
         Ok(Self { name: &api.name, base_url, token_hosts: &api.token_hosts })
     }
 
+    /// Returns whether the base URL is this one, and not one that the user chose.
+    pub(crate) fn is_usual(&self, base_url: &str) -> bool {
+        self.base_url.to_string().trim_end_matches('/') == base_url.trim_end_matches('/')
+    }
+
     /// Returns the address of a path below the base URL.
     pub(crate) fn below(&self, path: &str) -> Result<Url, Fault> {
         let text = format!("{}{path}", self.base_url);

@@ -179,8 +179,11 @@ impl DescribedProvider {
         };
         let Some(path) = question.path.path(&request.model, "") else { return Ok(Found::Unknown) };
         let mut url = match question.base_url.as_str() {
-            "" => self.addresses.below(&path)?,
-            base => self.addresses.given(&format!("{base}{path}"))?,
+            // A relay or another region knows what was sent to it, and the usual host does not.
+            base if self.addresses.is_usual(&self.api.base_url) && !base.is_empty() => {
+                self.addresses.given(&format!("{base}{path}"))?
+            }
+            _ => self.addresses.below(&path)?,
         };
         let given = Given { request: Some(sent.request), submission_id: Some(&id_text), task_id: None };
         find::set_query(question, &mut url, &given, *sent_at);
@@ -190,11 +193,24 @@ impl DescribedProvider {
             let method = question.method.unwrap_or(Method::Get);
             let answer = self.ask(self.request(method, url, [], &given, body)).await?;
             match find::judged(question, &answer, &sent, *sent_at)? {
+                find::Page::Found(Found::Accepted(acceptance)) => return Ok(self.with_address(*acceptance, request)),
                 find::Page::Found(found) => return Ok(found),
                 find::Page::Next(address) => url = self.addresses.given(&address)?,
             }
         }
         Ok(Found::Unknown)
+    }
+
+    /// Returns an acceptance that was found, with the address of its task where the address stands for the task.
+    fn with_address(&self, acceptance: Acceptance, request: &Request) -> Found {
+        let Some(path) = self.api.find.as_ref().and_then(|find| find.task.as_ref()) else {
+            return Found::Accepted(Box::new(acceptance));
+        };
+        let path = path.path(&request.model, &acceptance.task.0);
+        match path.and_then(|path| self.addresses.below(&path).ok()) {
+            Some(url) => Found::Accepted(Box::new(Acceptance { task: TaskId(url.to_string()), ..acceptance })),
+            None => Found::Unknown,
+        }
     }
 
     /// Sends a request that costs nothing.

@@ -113,7 +113,8 @@ pub(crate) fn judged(find: &Find, answer: &ApiResponse, sent: &Sent<'_>, sent_at
     if let Some(Value::String(next)) = find.next.as_ref().and_then(|pointer| pointer.first(body)) {
         return Ok(Page::Next(next.clone()));
     }
-    let is_absent = is_list(find, body)
+    let is_absent = !find.finished_only
+        && is_list(find, body)
         && items.iter().all(|item| is_understood(find, item))
         && is_complete(find, &items)
         && reaches_back(find, answer, sent_at);

@@ -29,6 +29,9 @@ const WRITE_BYTES: usize = 1 << 18;
 /// End of the name of a list of images.
 const LIST: &str = ".json";
 
+/// What follows the id in the name of a list that was not completed.
+const CUT_LIST: &str = ".json.partial-";
+
 /// Folder with the images of answers.
 #[derive(Debug)]
 pub(in crate::provider) struct Spool {
@@ -211,8 +214,9 @@ fn sweep(folder: &Path) {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         // An id has a length of its own, so that a foreign file is left alone.
-        let is_ours = name.get(36..37) == Some("-") && name[37..].bytes().all(|byte| byte.is_ascii_digit());
-        if is_ours && !folder.join(format!("{}{LIST}", &name[..36])).exists() {
+        let is_image = name.get(36..37) == Some("-") && name[37..].bytes().all(|byte| byte.is_ascii_digit());
+        let is_cut_list = name.starts_with('.') && name.get(37..).is_some_and(|end| end.starts_with(CUT_LIST));
+        if is_cut_list || is_image && !folder.join(format!("{}{LIST}", &name[..36])).exists() {
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -198,9 +198,12 @@ fn fits(parts: &[PathPart], text: &str, held: &mut Held) -> bool {
             let own = if rest.is_empty() { own.trim_end_matches('/') } else { own };
             text.strip_prefix(own).is_some_and(|text| fits(rest, text, held))
         }
-        PathPart::ModelSegments | PathPart::ModelSegment | PathPart::TaskId => {
-            let end =
-                if matches!(part, PathPart::ModelSegments) { text.len() } else { text.find('/').unwrap_or(text.len()) };
+        PathPart::ModelSegments | PathPart::ModelApp | PathPart::ModelSegment | PathPart::TaskId => {
+            let end = if matches!(part, PathPart::ModelSegments | PathPart::ModelApp) {
+                text.len()
+            } else {
+                text.find('/').unwrap_or(text.len())
+            };
             let ends = (1..=end).rev().filter(|end| text.is_char_boundary(*end));
             for end in ends {
                 if fits(rest, &text[end..], held) {

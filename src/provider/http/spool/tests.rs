@@ -43,6 +43,7 @@ async fn files_of_a_killed_process_are_removed_and_no_others() {
     first.entry(&id(2)).unwrap().add(b"cut").unwrap();
     let folder = root.path().join("spool");
     fs::write(folder.join("notes.txt"), "of the user").unwrap();
+    fs::write(folder.join(format!(".{}.json.partial-77-0", id(4))), "[").unwrap();
     let later = Spool::new(folder.clone(), 1000);
     later.entry(&id(3)).unwrap();
     let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -1,0 +1,203 @@
+//! Every described provider, run by the real program against `promptbatch simulate --provider NAME`.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+
+use promptbatch::description::format::Description;
+use promptbatch::provider::registry;
+use promptbatch::simulator::config::SimulatorConfig;
+
+use crate::bench::{Bench, expect_code, files, quick, rows, stderr, stdout};
+use crate::served::Served;
+
+/// Invented relay: an asynchronous API in the shape of OpenAI's, described in less than 40 lines.
+const RELAY: &str = r#"name: relay
+help: An invented relay
+base_url: https://relay.example/open
+token: {env: [RELAY_KEY], page: 'https://relay.example/keys'}
+submit:
+  path: /v1/images/generations/async
+  headers: {Idempotency-Key: $submission_id}
+  body: {model: $model, prompt: $prompt, size: "$size:WxH", seed: $seed}
+limits: {size: {multiple: 8, side_max: 2048}}
+accepted: {id: /task/id}
+poll:
+  path: /v1/images/tasks/{id}
+  id: /task/id
+  status: /task/status
+  words: {queued: queued, running: running, completed: done, failed: failed, blocked: moderated}
+answer: {images: /task/images/*/url}
+errors:
+  message: /error/message
+  code: /error/code
+  table:
+    - {status: 401, kind: unauthorized, clear: true}
+    - {status: 429, code: quota_exceeded, kind: quota_exhausted, clear: true}
+    - {status: 429, kind: throttled, clear: true}
+    - {stage: poll, status: 404, kind: task_lost}
+    - {status: 4xx, kind: invalid_request, clear: true}
+keeps: 24h
+doubt: guarded
+default_model: relay-1
+"#;
+
+/// The same API with a list of what it accepted in place of ids that guard a submission.
+fn listing() -> String {
+    let find = "find: {path: /v1/images/tasks, items: '/tasks/*', id: /id, prompt: /request/prompt, seed: /request/seed, window: 1d}\n";
+    let relay = RELAY.replace("  headers: {Idempotency-Key: $submission_id}\n", "").replace("relay", "listing");
+    format!("{}settle: 2s\n{find}", relay.replace("doubt: guarded", "doubt: listable"))
+}
+
+/// Returns a bench whose simulated service plays this description.
+fn playing(api: &Description, more: impl FnOnce(SimulatorConfig) -> SimulatorConfig) -> Bench {
+    let config = SimulatorConfig { api: Some(Arc::new(api.clone())), ..quick() };
+    Bench::new(more(config))
+}
+
+/// Runs a manifest of `n` prompts with this provider, and returns the output of the program.
+fn run_jobs(bench: &Bench, provider: &str, api: &Description, n: usize, more: &[&str]) -> Output {
+    let jobs = (1..=n).map(|n| format!("{{\"prompt\":\"a cat, number {n}\",\"model\":\"org/model\"}}\n"));
+    bench.write("prompts.jsonl", &jobs.collect::<String>());
+    let mut command = bench.run_command("prompts.jsonl", &["--provider", provider]);
+    for variable in &api.token.env {
+        command.env(variable, "any-token");
+    }
+    command.args(more).output().unwrap()
+}
+
+/// Goal: every built-in description works from the manifest to the image. Method: the program runs jobs against the service that plays it.
+fn every_third_provider_runs(begin: usize) {
+    let described = registry::names().filter_map(|(name, _)| registry::find(name)?.description);
+    let mut n_run = 0;
+    for api in described.skip(begin).step_by(3) {
+        let bench = playing(api, |config| config);
+        let output = run_jobs(&bench, &api.name, api, 4, &[]);
+        assert!(output.status.success(), "{}: {}{}", api.name, stdout(&output), stderr(&output));
+        bench.check_images(4);
+        let stats = bench.stats();
+        let counts = (stats.n_submits, stats.n_accepted, stats.n_accepted_twice, stats.n_token_leaks);
+        assert_eq!(counts, (4, 4, 0, 0), "{}", api.name);
+        n_run += 1;
+    }
+    assert!(n_run >= 8, "only {n_run} descriptions found");
+}
+
+#[test]
+fn the_first_third_of_the_described_providers_runs() {
+    every_third_provider_runs(0);
+}
+
+#[test]
+fn the_second_third_of_the_described_providers_runs() {
+    every_third_provider_runs(1);
+}
+
+#[test]
+fn the_last_third_of_the_described_providers_runs() {
+    every_third_provider_runs(2);
+}
+
+/// Goal: a lost answer costs nothing where the provider can be asked, or knows the submission. Method: many answers are lost after the
+/// submission was accepted.
+fn nothing_is_paid_for_twice(text: &str) -> (u64, u64) {
+    let folder = Bench::new(quick());
+    let file = folder.write("api.yaml", text);
+    let api = registry::read_file(&file).unwrap();
+    let faults = ["submit-cut-after=0.2", "submit-garbage=0.1"].map(|fault| fault.parse().unwrap());
+    let bench = playing(&api, |config| SimulatorConfig { faults: faults.into_iter().collect(), ..config });
+    let file = bench.write("api.yaml", text);
+    expect_code(&run_jobs(&bench, file.to_str().unwrap(), &api, 20, &[]), 0);
+    bench.check_images(20);
+    let stats = bench.stats();
+    assert_eq!((stats.n_accepted, stats.n_accepted_twice), (20, 0));
+    let n_lost: u64 = faults_of(&stats.faults);
+    assert!(n_lost > 2, "only {n_lost} answers were lost");
+    (stats.n_repeated, stats.n_finds)
+}
+
+fn faults_of<K>(faults: &std::collections::BTreeMap<K, u64>) -> u64 {
+    faults.values().sum()
+}
+
+#[test]
+fn a_guarded_provider_is_never_paid_twice() {
+    let (n_repeated, _) = nothing_is_paid_for_twice(RELAY);
+    assert!(n_repeated > 2, "{n_repeated} submissions were repeated");
+}
+
+#[test]
+fn a_provider_that_lists_its_tasks_is_never_paid_twice() {
+    let (_, n_finds) = nothing_is_paid_for_twice(&listing());
+    assert!(n_finds > 0);
+}
+
+/// Goal: a list that has a host of its own is asked where the submission went. Method: the base URL of the run is another one.
+#[test]
+fn a_list_on_another_host_is_asked_at_the_address_of_the_run() {
+    let elsewhere =
+        listing().replace("find: {", "token_hosts: [lists.example]\nfind: {base_url: 'https://lists.example', ");
+    let (_, n_finds) = nothing_is_paid_for_twice(&elsewhere);
+    assert!(n_finds > 0);
+}
+
+/// Goal: a found id that cannot be polled is no task. Method: an API whose tasks are polled at their addresses, and listed by their ids.
+#[test]
+fn a_task_without_its_address_stays_in_doubt() {
+    let text = listing().replace("accepted: {id: /task/id}", "accepted: {id: /task/id, status_url: /task/url}");
+    let text = text.replace("  path: /v1/images/tasks/{id}\n", "");
+    let bench = Bench::new(quick());
+    let api = registry::read_file(&bench.write("api.yaml", &text)).unwrap();
+    let fault = "submit-cut-after=1".parse().unwrap();
+    let bench = playing(&api, |config| SimulatorConfig { faults: [fault].into_iter().collect(), ..config });
+    let file = bench.write("api.yaml", &text);
+    expect_code(&run_jobs(&bench, file.to_str().unwrap(), &api, 1, &[]), 100);
+    assert_eq!(bench.results()[0]["status"], "in_doubt");
+    assert!((1..=2).contains(&bench.stats().n_accepted), "repeated once at most");
+}
+
+/// Returns the status and the body of the answer to a request.
+fn ask(url: &str, request: &str, token: &str, body: &str) -> (u16, serde_json::Value) {
+    let mut connection = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let n_bytes = body.len();
+    let head = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {n_bytes}\r\n");
+    write!(connection, "{head}Authorization: Bearer {token}\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap())
+}
+
+/// Goal: a user's own description is checked, played and run. Method: an invented relay in a file, and plain requests beside the program.
+#[test]
+fn an_invented_relay_is_described_simulated_and_run() {
+    assert!(RELAY.lines().count() < 40);
+    let bench = Bench::new(quick());
+    let file = bench.write("relay.yaml", RELAY);
+    let api = registry::read_file(&file).unwrap();
+    expect_code(&bench.output(&["providers", "check", "relay.yaml"]), 0);
+    let served = Served::new(&bench, &["--provider", "relay.yaml"]);
+    const SUBMIT: &str = "POST /open/v1/images/generations/async";
+    for (request, token, body, status) in [
+        (SUBMIT, "k", "{}", 400),
+        (SUBMIT, "k", r#"{"prompt":"a cat","model":"m","size":"30x30"}"#, 400),
+        (SUBMIT, "", r#"{"prompt":"a cat","model":"m"}"#, 401),
+        ("POST /v1/images/generations", "k", "{}", 404),
+        ("GET /v1/images/generations/async", "k", "", 405),
+        ("GET /v1/images/tasks/nobody", "k", "", 404),
+    ] {
+        let (found, answer) = ask(&served.url, request, token, body);
+        assert_eq!(found, status, "{request}: {answer}");
+        assert!(answer["error"]["message"].is_string(), "{answer}");
+    }
+    assert_eq!(served.count("accepted"), 0);
+    bench.write("more.csv", "prompt\na cat\na dog\n");
+    let args = ["run", "more.csv", "-o", "out", "--provider", "relay.yaml", "--base-url", &*served.url];
+    expect_code(&bench.command(&args).env("RELAY_KEY", "k").output().unwrap(), 0);
+    assert_eq!((rows(&bench.path("out/results.csv")).len(), files(&bench.path("out/images")).len()), (2, 2));
+    assert_eq!((served.count("accepted"), served.count("accepted_twice")), (2, 0));
+}
