@@ -157,7 +157,7 @@ async fn perform(
         match action {
             Action::Load { max } => loaded = Some(ledger.load(max).await?),
             Action::Submit(job, number) => {
-                drop(under_way.spawn(requests::submit(context.clone(), job, number).map(Ok)))
+                drop(under_way.spawn(requests::submit(context.clone(), job, number).map(Ok)));
             }
             Action::Find(lost) => drop(under_way.spawn(requests::find(context.clone(), lost).map(Ok))),
             Action::Poll(batch) => drop(under_way.spawn(requests::poll(context.clone(), batch).map(Ok))),

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use crate::engine::downloads::BACKLOG_MIN;
 use crate::engine::lane::Blocked;
+use crate::engine::resubmit_limiter::TrialEvidence;
 use crate::engine::turn::{Action, StopReason};
 use crate::engine::{Engine, Loading};
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
+use crate::model::outcome::Url;
 use crate::model::phase::Phase;
 use crate::model::provenance::Provenance;
 use crate::model::time::Moment;
@@ -21,6 +23,14 @@ const TAIL_WAIT_MIN: Duration = Duration::from_millis(100);
 const TAIL_POLL_GAP: Duration = Duration::from_millis(10);
 
 impl Engine {
+    /// Processes the images that came in the answer to a submission: there is no task to poll.
+    pub(super) fn images_came(&mut self, now: Moment, id: JobId, urls: Vec<Url>) {
+        self.brake.proved(id, TrialEvidence::Ended);
+        self.task_ended(id);
+        self.images.push(now, id, &urls);
+        self.emit(now, id, EventKind::Ready(urls));
+    }
+
     pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
         // The job is not at fault, and its next poll returns fresh links.
         while let Some(id) = self.images.pop_expired(now) {

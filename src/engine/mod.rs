@@ -69,7 +69,7 @@ use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
-use crate::model::outcome::{Acceptance, Fault, FaultKind, Outcome, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Fault, FaultKind, Outcome, Status, TaskId};
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
 
@@ -308,14 +308,6 @@ impl Engine {
             self.images_came(now, id, acceptance.images);
         }
         self.settle_refusals(now, ticket.left_at());
-    }
-
-    /// Processes the images that came in the answer to a submission: there is no task to poll.
-    fn images_came(&mut self, now: Moment, id: JobId, urls: Vec<Url>) {
-        self.brake.proved(id, TrialEvidence::Ended);
-        self.task_ended(id);
-        self.images.push(now, id, &urls);
-        self.emit(now, id, EventKind::Ready(urls));
     }
 
     fn polled(&mut self, now: Moment, id: JobId, answer: Result<Status, Fault>) {

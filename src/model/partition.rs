@@ -139,7 +139,7 @@ impl Partition {
             Concurrency::Auto => Concurrency::Auto,
             Concurrency::Fixed(n) => Concurrency::Fixed(self.in_flight(n)),
         };
-        Limits { rate, poll_rate, concurrency, ..limits }
+        Limits { concurrency, rate, poll_rate, ..limits }
     }
 
     /// Returns the part's share of a rate.

@@ -117,6 +117,9 @@ pub struct Merged {
     pub results: PathBuf,
 }
 
+/// Run folder with its open ledger.
+type OpenRun = (PathBuf, Box<dyn RunReader>);
+
 /// Part with its open ledger.
 struct Shard {
     folder: PathBuf,
@@ -215,7 +218,7 @@ fn is_incomplete(run: &dyn RunReader) -> Result<bool, LedgerError> {
 }
 
 /// Opens all runs in the folder `shards` of a folder, in the order of their names.
-fn shards_below(folder: &Path) -> Result<Vec<(PathBuf, Box<dyn RunReader>)>, MergeError> {
+fn shards_below(folder: &Path) -> Result<Vec<OpenRun>, MergeError> {
     let entries = fs::read_dir(folder.join(SHARDS)).or_else(|_| fs::read_dir(folder));
     let entries = entries.map_err(|_| MergeError::NoParts(folder.to_owned()))?;
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();

@@ -92,7 +92,7 @@ fn limits_of(provider: &dyn Provider, limits: Limits) -> Limits {
     let ProviderTraits { answers_with_images, settles_after, repeats } = provider.traits();
     // A submission is then under way for as long as its image takes.
     let submits_max = if answers_with_images { SUBMITS_MAX.max(limits.submits_max) } else { limits.submits_max };
-    Limits { settles_after, repeats, submits_max, ..limits }
+    Limits { submits_max, repeats, settles_after, ..limits }
 }
 
 impl SessionClock {

@@ -175,14 +175,14 @@ const JOBS: u64 = 6;
 
 /// Counts of many worlds.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Kills {
-    n_kills: u64,
-    n_doubts: u64,
-    n_duplicates: u64,
+struct Toll {
+    kills: u64,
+    doubts: u64,
+    duplicates: u64,
 }
 
 /// Kills processes of a world at random steps, runs it to its end, and counts what was paid for twice.
-async fn killed(exchange: Exchange, config: SimulatorConfig, limits: &Limits, seed: u64, kills: &mut Kills) {
+async fn killed(exchange: Exchange, config: SimulatorConfig, limits: &Limits, seed: u64, toll: &mut Toll) {
     let expected = World::new(JOBS, calm(seed)).outcomes_of_a_calm_run().await;
     let world = World::of(exchange, JOBS, config);
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -190,7 +190,7 @@ async fn killed(exchange: Exchange, config: SimulatorConfig, limits: &Limits, se
         if !matches!(world.session(limits.clone(), &Crash::at(rng.u64(1..50))).await, Session::Crashed) {
             break;
         }
-        kills.n_kills += 1;
+        toll.kills += 1;
         world.check_after_crash();
     }
     world.run_to_the_end(limits).await;
@@ -199,22 +199,22 @@ async fn killed(exchange: Exchange, config: SimulatorConfig, limits: &Limits, se
         let is_held = end.0 == "in_doubt" && limits.in_doubt == InDoubtPolicy::Hold;
         assert!(is_held || end == expected[&index], "{exchange:?}, seed {seed}, job {index}: {end:?}");
     }
-    kills.n_doubts += world.n_in_doubt();
-    kills.n_duplicates += world.server_stats().n_accepted.saturating_sub(JOBS + world.n_lost());
+    toll.doubts += world.n_in_doubt();
+    toll.duplicates += world.server_stats().n_accepted.saturating_sub(JOBS + world.n_lost());
     // A process that was killed after its last record leaves its images to the next one.
     world.run(limits.clone()).await;
     assert!(world.lasting.spool.lock().unwrap().is_empty(), "every image is saved, and freed");
 }
 
-fn kills(exchange: Exchange, faults: &[&str], in_doubt: InDoubtPolicy, n_kills_min: u64) -> Kills {
-    let mut kills = Kills::default();
+fn kills(exchange: Exchange, faults: &[&str], in_doubt: InDoubtPolicy, n_kills_min: u64) -> Toll {
+    let mut toll = Toll::default();
     let mut seed = 0;
-    while kills.n_kills < n_kills_min {
+    while toll.kills < n_kills_min {
         let limits = Limits { in_doubt, ..limits(seed) };
-        world::simulate(killed(exchange, stormy(seed, faults), &limits, seed, &mut kills));
+        world::simulate(killed(exchange, stormy(seed, faults), &limits, seed, &mut toll));
         seed += 1;
     }
-    kills
+    toll
 }
 
 /// Goal: a kill at any moment loses no image with any kind of provider, and costs nothing twice where the provider can prevent that.
@@ -224,7 +224,7 @@ fn kills(exchange: Exchange, faults: &[&str], in_doubt: InDoubtPolicy, n_kills_m
 fn kills_cost_only_what_no_one_can_know(n_kills_min: u64) {
     for (name, faults) in [("calm", &[][..]), ("faults", &PASSING[..])] {
         for exchange in [Exchange::Task, Exchange::Answer, Exchange::Listed, Exchange::Guarded] {
-            let Kills { n_kills, n_doubts, n_duplicates } =
+            let Toll { kills: n_kills, doubts: n_doubts, duplicates: n_duplicates } =
                 kills(exchange, faults, InDoubtPolicy::Resubmit, n_kills_min);
             println!("{exchange:?}, {name}: {n_kills} kills, {n_doubts} doubts, {n_duplicates} duplicates");
             assert!(n_duplicates <= n_doubts, "each is counted");
@@ -232,7 +232,7 @@ fn kills_cost_only_what_no_one_can_know(n_kills_min: u64) {
                 Exchange::Task | Exchange::Answer => assert!(n_duplicates > 2, "the kills must bite"),
                 Exchange::Guarded => assert!(n_doubts > 2 && n_duplicates == 0, "the same id is not paid for twice"),
                 Exchange::Listed => {
-                    assert_eq!((n_doubts, n_duplicates), (0, 0), "every submission is found, or surely absent")
+                    assert_eq!((n_doubts, n_duplicates), (0, 0), "every submission is found, or surely absent");
                 }
             }
         }
@@ -254,7 +254,7 @@ fn a_thousand_kills_of_each_kind_cost_only_what_no_one_can_know() {
 #[test]
 fn held_doubts_are_never_paid_for_twice() {
     for exchange in [Exchange::Task, Exchange::Answer, Exchange::Listed] {
-        let kills = kills(exchange, &PASSING, InDoubtPolicy::Hold, 30);
-        assert_eq!(kills.n_duplicates, 0, "{exchange:?}: {kills:?}");
+        let toll = kills(exchange, &PASSING, InDoubtPolicy::Hold, 30);
+        assert_eq!(toll.duplicates, 0, "{exchange:?}: {toll:?}");
     }
 }

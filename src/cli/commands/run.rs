@@ -283,6 +283,6 @@ fn opening(args: &RunArgs, out: &Path, start: &RunStart<'_>) -> String {
     let past = past + &chosen;
     let near = start.chosen.as_ref().map_or_else(String::new, summary::near);
     let (jobs, out) = (summary::jobs(counts.n_jobs()), escape(&out.display().to_string()));
-    let part = args.manifest.partition.map_or_else(String::new, |partition| part_words(args, partition));
-    format!("{manifest}: {jobs}{part}{past}{now} -> {out}{near}")
+    let share = args.manifest.partition.map_or_else(String::new, |partition| part_words(args, partition));
+    format!("{manifest}: {jobs}{share}{past}{now} -> {out}{near}")
 }

@@ -73,7 +73,7 @@ pub(crate) struct ManifestArgs {
 
     /// Work only on one part of the manifest, in a folder of its own below OUT: `hash:2/8` is the second of eight parts, by a hash of each
     /// prompt; `slice:2/8` takes every eighth job; `auto` asks the scheduler (Slurm, Kubernetes, CI),
-    /// or reads PROMPTBATCH_PART and PROMPTBATCH_PARTITIONS. --rate, --poll-rate and -j are those
+    /// or reads `PROMPTBATCH_PART` and `PROMPTBATCH_PARTITIONS`. --rate, --poll-rate and -j are those
     /// of all parts together. `promptbatch merge OUT` makes one run of all parts
     #[arg(long, value_name = "PART", value_parser = partition, env = "PROMPTBATCH_PARTITION")]
     pub partition: Option<Partition>,

@@ -78,7 +78,7 @@ async fn an_image_inside_an_answer_is_paid_for_once() {
         let polled = later.poll(&[again.task]).await.remove(0);
         assert_eq!(polled, Ok(Status::Done(acceptance.images.clone())));
         assert_eq!(host.requests().len(), 1, "one submission was sent");
-        later.release(&[acceptance.task.clone()]);
+        later.release(std::slice::from_ref(&acceptance.task));
         let gone = later.poll(&[acceptance.task]).await.remove(0).unwrap_err();
         assert_eq!(gone.kind, FaultKind::TaskLost);
     }

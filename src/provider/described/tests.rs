@@ -85,7 +85,7 @@ fn a_page_of_a_gateway_is_a_refusal_only_in_the_form_of_the_api() {
         match api.name.as_str() {
             // These gateways imitate the API.
             "openai" | "together" => {
-                assert_eq!(names, ["one-api 400, model is loading", "LiteLLM 429"], "{}", api.name)
+                assert_eq!(names, ["one-api 400, model is loading", "LiteLLM 429"], "{}", api.name);
             }
             "gemini" => assert_eq!(names, ["Google API 400"]),
             "dashscope" => assert_eq!(names, ["Aliyun API Gateway 403", "DashScope 429"]),
@@ -140,7 +140,7 @@ fn an_id_is_accepted_at_any_status_and_in_a_cut_answer() {
         let taken = submit(&api, 200, &body[..end]);
         match taken {
             Ok(taken) => {
-                assert!(end >= after_id && taken.what == SubmittedAs::Task(TaskId("0385dc79".into())), "{end}")
+                assert!(end >= after_id && taken.what == SubmittedAs::Task(TaskId("0385dc79".into())), "{end}");
             }
             Err(fault) => assert!(end < after_id && fault.kind.leaves_doubt(), "{end}: {fault}"),
         }

@@ -30,7 +30,7 @@ async fn an_answer_is_found_later_once_it_is_complete() {
     let later = Spool::new(root.path().join("spool"), 1000);
     assert_eq!(later.links(&task).as_deref(), Some(&links[..]));
     assert_eq!((bytes(&later, &links[0]).await, bytes(&later, &links[1]).await), (b"one".to_vec(), b"two".to_vec()));
-    later.remove(&[task.clone()]);
+    later.remove(std::slice::from_ref(&task));
     assert_eq!(later.links(&task), None);
     assert!(!root.path().join("spool").exists(), "nothing is left behind");
 }
