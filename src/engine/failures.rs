@@ -48,19 +48,8 @@ impl Engine {
         }
     }
 
-    /// Handles a submission of this process that may have been accepted, and about which the provider cannot tell more.
-    pub(super) fn doubtful(&mut self, now: Moment, id: JobId, fault: Fault) {
-        self.settle(id, Settled::InDoubt);
-        self.brake.failed(now, id);
-        if is_refusal(fault.kind) {
-            self.refused(now, id, fault);
-        } else {
-            self.set_back(now, id, Stage::Submit, fault);
-        }
-    }
-
     /// Handles a refused submission. The refusal is a verdict on the job, or comes from something that refuses every job.
-    fn refused(&mut self, now: Moment, id: JobId, fault: Fault) {
+    pub(super) fn refused(&mut self, now: Moment, id: JobId, fault: Fault) {
         let may_wait = match fault.kind {
             FaultKind::Rejected => self.retry.may_repeat(&self.jobs[&id].state),
             _ => true,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::dispatch::sooner;
+use crate::engine::refusals::is_refusal;
 use crate::engine::schedule::PollState;
 use crate::engine::spending::Settled;
 use crate::engine::turn::{Action, FindRequest};
@@ -151,6 +152,17 @@ impl Engine {
         self.task_ended(id);
         if lost.is_own {
             self.doubtful(now, id, fault);
+        } else {
+            self.set_back(now, id, Stage::Submit, fault);
+        }
+    }
+
+    /// Handles a submission of this process that may have been accepted, and about which the provider cannot tell more.
+    pub(super) fn doubtful(&mut self, now: Moment, id: JobId, fault: Fault) {
+        self.settle(id, Settled::InDoubt);
+        self.brake.failed(now, id);
+        if is_refusal(fault.kind) {
+            self.refused(now, id, fault);
         } else {
             self.set_back(now, id, Stage::Submit, fault);
         }

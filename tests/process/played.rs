@@ -143,7 +143,7 @@ fn a_list_on_another_host_is_asked_at_the_address_of_the_run() {
     assert!(n_finds > 0);
 }
 
-/// Goal: a found id that cannot be polled is no task. Method: an API whose tasks are polled at their addresses, and listed by their ids.
+/// Goal: a found id that cannot be polled is no task. Method: tasks that are polled at their addresses, and listed by their ids.
 #[test]
 fn a_list_of_ids_needs_the_path_of_a_task_that_is_polled_at_its_address() {
     let text = listing().replace("accepted: {id: /task/id}", "accepted: {id: /task/id, status_url: /task/url}");
@@ -152,6 +152,15 @@ fn a_list_of_ids_needs_the_path_of_a_task_that_is_polled_at_its_address() {
     let output = bench.output(&["providers", "check", "api.yaml"]);
     expect_code(&output, 2);
     assert!(stderr(&output).contains("say at which path the task of an item is polled"), "{}", stderr(&output));
+}
+
+/// Goal: a task that is polled at its address is adopted by its id, with the address that the description says.
+#[test]
+fn a_task_that_is_found_by_its_id_is_polled_at_its_address() {
+    let text = listing().replace("accepted: {id: /task/id}", "accepted: {id: /task/id, status_url: /task/url}");
+    let text = text.replace("  path: /v1/images/tasks/{id}\n", "");
+    let (_, n_finds) = nothing_is_paid_for_twice(&text.replace("find: {", "find: {task: '/v1/images/tasks/{id}', "));
+    assert!(n_finds > 0);
 }
 
 /// Returns the status and the body of the answer to a request.

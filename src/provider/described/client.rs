@@ -204,7 +204,10 @@ impl DescribedProvider {
     /// Returns an acceptance that was found, with the address of its task where the address stands for the task.
     fn with_address(&self, acceptance: Acceptance, request: &Request) -> Found {
         let Some(path) = self.api.find.as_ref().and_then(|find| find.task.as_ref()) else {
-            return Found::Accepted(Box::new(acceptance));
+            // A task that is polled at its address is not found by an id alone.
+            let is_address = self.addresses.given(&acceptance.task.0).is_ok();
+            let can_be_polled = self.api.accepted.status_url.is_empty() || is_address;
+            return if can_be_polled { Found::Accepted(Box::new(acceptance)) } else { Found::Unknown };
         };
         let path = path.path(&request.model, &acceptance.task.0);
         match path.and_then(|path| self.addresses.below(&path).ok()) {

@@ -340,3 +340,21 @@ fn an_image_is_kept_for_as_long_as_the_description_says() {
     }
     assert!(n_kept > 2, "only {n_kept} descriptions say how long images are kept");
 }
+
+/// Goal: a task that is found by its id alone is polled at an address that the service has. Method: the path of the description.
+#[test]
+fn a_found_task_is_polled_at_its_address() {
+    let mut n_found = 0;
+    for mut played in every_api(|config| config) {
+        let Some(template) = played.api.find.as_ref().and_then(|find| find.task.clone()) else { continue };
+        let Some(task) = played.task() else { continue };
+        let id = task.0.rsplit('/').next().unwrap();
+        let path = template.path("org/app/model", id).unwrap();
+        let request = played.with_token(HttpRequest::get(path));
+        let reply = played.server.handle(at(LATENCY_MILLIS / 2), &request);
+        let found = polled(&played.api, &answer_of(&played.api, reply), &task);
+        assert_eq!(found, Ok(Polled::Status(Status::Running)), "{}", played.api.name);
+        n_found += 1;
+    }
+    assert!(n_found > 0);
+}

@@ -97,6 +97,13 @@ fn candidates<'a>(api: &'a Description, path: &str) -> Vec<Candidate<'a>> {
     if let Some(id) = bare.strip_prefix(RESULT_PATH).filter(|_| !poll.result.is_empty()) {
         found.push(Candidate { question: Question::Result(id.to_owned()), method: Method::Get, body: None });
     }
+    if let Some(held) = api.find.as_ref().and_then(|find| held(find.task.as_ref()?, &api.base_url, path)) {
+        found.push(Candidate {
+            question: Question::Poll(held.id.unwrap_or_default()),
+            method,
+            body: poll.body.as_ref(),
+        });
+    }
     if let Some(find) = &api.find {
         let base_url = if find.base_url.is_empty() { &api.base_url } else { &find.base_url };
         if held(&find.path, base_url, path).is_some() {
