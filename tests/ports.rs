@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::future::{BoxFuture, ready};
-use futures::stream;
+use futures::{StreamExt, stream};
 
 use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::manifest::diagnostics::{Location, PassDiagnostics, wrong};

@@ -2,21 +2,24 @@
 //!
 //! The parts stay as they are. A merge that was interrupted is repeated from its beginning, and keeps what it did before.
 
+pub mod error;
+mod images;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::fsio::folder;
-use crate::images::{SavedImages, adapters};
+use crate::images::adapters;
 use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind, Redo};
 use crate::model::job::{JobId, JobSpec, ManifestRow};
-use crate::model::outcome::{Artifact, Fault, Outcome};
+use crate::model::outcome::{Artifact, Outcome};
 use crate::model::partition::{Partition, SHARDS};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::progress::{Meter, Operation, Progress};
-use crate::run::projection::{Projection, ProjectionError};
+use crate::run::merge::error::MergeError;
+use crate::run::merge::images::placed;
+use crate::run::projection::Projection;
 use crate::store::error::LedgerError;
 use crate::store::import::ManifestFacts;
 use crate::store::setting::Setting;
@@ -41,66 +44,6 @@ const SHARED: [Setting; 7] = [
     Setting::Account,
     Setting::AccountSalt,
 ];
-
-/// Reason why parts could not be merged.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MergeError {
-    /// Folder without any part.
-    #[error("could not find parts of a run in {}: give the folders that `run --partition` made, such as {}/1-of-8", .0.display(), .0.display())]
-    NoParts(PathBuf),
-    /// Run that is no part.
-    #[error("could not merge {}: it is a run of its own, and no part of one; parts are made by `run --partition`", .0.display())]
-    NoPart(PathBuf),
-    /// Parts that belong to different runs.
-    #[error("could not merge {} with {}: {what}", one.display(), other.display())]
-    Different {
-        /// Folder of one part.
-        one: PathBuf,
-        /// Folder of another part.
-        other: PathBuf,
-        /// Difference.
-        what: &'static str,
-    },
-    /// Parts that are missing.
-    #[error(
-        "could not merge: {} of {count} parts are missing: {}; run them with --partition, or as an array job with --array={}",
-        missing.len(), ranges(missing), ranges(missing)
-    )]
-    Missing {
-        /// Numbers of the missing parts.
-        missing: Vec<u32>,
-        /// Number of all parts.
-        count: u32,
-    },
-    /// Part whose run is under way.
-    #[error("could not merge {}: its run is under way (process {process}); wait until it has ended", shard.display())]
-    Running {
-        /// Folder of the part.
-        shard: PathBuf,
-        /// Process of the run.
-        process: String,
-    },
-    /// Output folder with a run of its own.
-    #[error("could not merge into {}: it has a run already; choose another folder with -o", .0.display())]
-    Taken(PathBuf),
-    /// Ledger that cannot be used.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// Image that could not be linked or copied.
-    #[error("could not put the image {image} into {}: {source}", out.display())]
-    Image {
-        /// Name of the image.
-        image: String,
-        /// Output folder.
-        out: PathBuf,
-        /// Error of the operating system.
-        source: io::Error,
-    },
-    /// Results that cannot be written.
-    #[error(transparent)]
-    Results(#[from] ProjectionError),
-}
 
 /// Result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -354,95 +297,5 @@ fn images_of(
     match state.artifacts() {
         [] => recorded(),
         images => Ok(images.to_vec()),
-    }
-}
-
-/// Puts the images of an event into the folder of the merged run.
-fn placed(
-    mut event: Event,
-    from: &dyn SavedImages,
-    out: &Path,
-    taken: &mut HashMap<String, JobId>,
-) -> Result<Event, MergeError> {
-    let job = event.job;
-    let images = match &mut event.kind {
-        EventKind::Finished(Outcome::Succeeded(images) | Outcome::Failed(Fault { kept: images, .. })) => images,
-        EventKind::Redone(Redo { replaced, .. }) => {
-            for image in replaced {
-                let failed = |source| MergeError::Image { image: image.kept_as.clone(), out: out.to_owned(), source };
-                put(from, &image.kept(), &out.join(&image.kept_as)).map_err(failed)?;
-            }
-            return Ok(event);
-        }
-        EventKind::SubmitStarted
-        | EventKind::Accepted(_)
-        | EventKind::Ready(_)
-        | EventKind::Setback(..)
-        | EventKind::Reopened(_) => return Ok(event),
-    };
-    for image in images {
-        let own = image.clone();
-        // Images of two parts may have one name, if the names do not hold the numbers of the jobs.
-        if *taken.entry(image.file_name.clone()).or_insert(job) != job {
-            image.file_name = apart(&image.file_name, job);
-        }
-        let failed = |source| MergeError::Image { image: own.file_name.clone(), out: out.to_owned(), source };
-        put(from, &own, &out.join(&image.file_name)).map_err(failed)?;
-    }
-    Ok(event)
-}
-
-/// Links an image to its new place, or copies it to another file system. A missing image stays missing, for `verify` to report.
-fn put(from: &dyn SavedImages, image: &Artifact, to: &Path) -> io::Result<()> {
-    if !from.is_there(image) {
-        return Ok(());
-    }
-    let parent = folder::of(to);
-    fs::create_dir_all(parent)?;
-    if from.link(image, to).is_err() {
-        let bytes = from.read(image).map_err(|damage| io::Error::other(damage.to_string()))?;
-        let mut file = crate::fsio::atomic_file::AtomicFile::create(to)?;
-        io::Write::write_all(&mut file, &bytes)?;
-        file.finish()?;
-    }
-    folder::sync(parent)
-}
-
-/// Returns a name that belongs to this job alone.
-fn apart(file_name: &str, job: JobId) -> String {
-    let at = file_name.rfind('.').filter(|dot| !file_name[*dot..].contains('/')).unwrap_or(file_name.len());
-    format!("{}-{}{}", &file_name[..at], job.short(), &file_name[at..])
-}
-
-/// Writes numbers as array jobs are written: `3,7-9`.
-fn ranges(numbers: &[u32]) -> String {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for number in numbers {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == *number => *last = *number,
-            _ => ranges.push((*number, *number)),
-        }
-    }
-    let words =
-        ranges.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
-    words.collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn missing_parts_are_named_as_array_jobs_are() {
-        assert_eq!(ranges(&[3, 7, 8, 9]), "3,7-9");
-        assert_eq!(ranges(&[1]), "1");
-        assert_eq!(ranges(&[1, 2, 4, 6, 7]), "1-2,4,6-7");
-    }
-
-    #[test]
-    fn a_name_is_set_apart_before_its_ending() {
-        let id = JobId::from_bytes([0xab; 10]);
-        assert_eq!(apart("images/cat.png", id), "images/cat-abababab.png");
-        assert_eq!(apart("images.v2/cat", id), "images.v2/cat-abababab");
     }
 }

@@ -11,7 +11,8 @@ use crate::cli::messages::summary::jobs;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::escape;
 use crate::report::tty_reporter::PrintAbove;
-use crate::run::merge::{self, MergeError, Merged};
+use crate::run::merge::error::MergeError;
+use crate::run::merge::{self, Merged};
 
 /// Text below the flags in the help: examples, and what the command needs.
 pub(crate) const HELP: &str = "\

@@ -1,0 +1,83 @@
+//! Images of the parts, put into the folder of the merged run.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::fsio::atomic_file::AtomicFile;
+use crate::fsio::folder;
+use crate::images::SavedImages;
+use crate::model::event::{Event, EventKind, Redo};
+use crate::model::job::JobId;
+use crate::model::outcome::{Artifact, Fault, Outcome};
+use crate::run::merge::error::MergeError;
+
+/// Puts the images of an event into the folder of the merged run.
+pub(super) fn placed(
+    mut event: Event,
+    from: &dyn SavedImages,
+    out: &Path,
+    taken: &mut HashMap<String, JobId>,
+) -> Result<Event, MergeError> {
+    let job = event.job;
+    let images = match &mut event.kind {
+        EventKind::Finished(Outcome::Succeeded(images) | Outcome::Failed(Fault { kept: images, .. })) => images,
+        EventKind::Redone(Redo { replaced, .. }) => {
+            for image in replaced {
+                let failed = |source| MergeError::Image { image: image.kept_as.clone(), out: out.to_owned(), source };
+                put(from, &image.kept(), &out.join(&image.kept_as)).map_err(failed)?;
+            }
+            return Ok(event);
+        }
+        EventKind::SubmitStarted
+        | EventKind::Accepted(_)
+        | EventKind::Ready(_)
+        | EventKind::Setback(..)
+        | EventKind::Reopened(_) => return Ok(event),
+    };
+    for image in images {
+        let own = image.clone();
+        // Images of two parts may have one name, if the names do not hold the numbers of the jobs.
+        if *taken.entry(image.file_name.clone()).or_insert(job) != job {
+            image.file_name = apart(&image.file_name, job);
+        }
+        let failed = |source| MergeError::Image { image: own.file_name.clone(), out: out.to_owned(), source };
+        put(from, &own, &out.join(&image.file_name)).map_err(failed)?;
+    }
+    Ok(event)
+}
+
+/// Links an image to its new place, or copies it to another file system. A missing image stays missing, for `verify` to report.
+fn put(from: &dyn SavedImages, image: &Artifact, to: &Path) -> io::Result<()> {
+    if !from.is_there(image) {
+        return Ok(());
+    }
+    let parent = folder::of(to);
+    fs::create_dir_all(parent)?;
+    if from.link(image, to).is_err() {
+        let bytes = from.read(image).map_err(|damage| io::Error::other(damage.to_string()))?;
+        let mut file = AtomicFile::create(to)?;
+        io::Write::write_all(&mut file, &bytes)?;
+        file.finish()?;
+    }
+    folder::sync(parent)
+}
+
+/// Returns a name that belongs to this job alone.
+fn apart(file_name: &str, job: JobId) -> String {
+    let at = file_name.rfind('.').filter(|dot| !file_name[*dot..].contains('/')).unwrap_or(file_name.len());
+    format!("{}-{}{}", &file_name[..at], job.short(), &file_name[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_set_apart_before_its_ending() {
+        let id = JobId::from_bytes([0xab; 10]);
+        assert_eq!(apart("images/cat.png", id), "images/cat-abababab.png");
+        assert_eq!(apart("images.v2/cat", id), "images.v2/cat-abababab");
+    }
+}
