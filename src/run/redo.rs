@@ -17,7 +17,10 @@ use crate::model::outcome::Outcome;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::price::Price;
 use crate::model::progress::Progress;
+use crate::model::request::Request;
+use crate::model::request_limits::RequestDoubt;
 use crate::model::time::Timestamp;
+use crate::provider::spec::ProviderSpec;
 use crate::report::Reporters;
 use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
@@ -160,6 +163,9 @@ pub async fn redo(
     access.check(&session.provider)?;
     let seeds = |record: &JobRecord| (record.job.id, is_seed_new.then(|| draw(record.job.request.seed)));
     let redone: Vec<_> = plan.jobs.iter().map(seeds).collect();
+    for (record, (_, seed)) in plan.jobs.iter().zip(&redone) {
+        check_request(session.provider.spec(), record, *seed)?;
+    }
     replacing::replace(&out, &mut *session.run, time.began(), redone)?;
     let n_wanted = session.run.select(&RetrySelection::Jobs(ids(&plan)))?;
     // All of them are on record now, so that the same command continues with the others.
@@ -183,6 +189,15 @@ pub async fn redo(
         summary.n_outstanding = n_wanted - n_to_do;
     }
     Ok(summary)
+}
+
+/// Checks that the provider takes the request with this seed: a refusal would leave the job without its image.
+fn check_request(provider: &ProviderSpec, record: &JobRecord, seed: Option<u64>) -> Result<(), RedoError> {
+    let request = Request { seed: seed.or(record.job.request.seed), ..record.job.request.clone() };
+    match provider.limits.judge(&request, false) {
+        (Some(RequestDoubt { what, remedy }), _) => Err(RedoError::Refused { index: record.job.index, what, remedy }),
+        (None, _) => Ok(()),
+    }
 }
 
 /// Returns the jobs to work on.

@@ -26,6 +26,16 @@ pub enum RedoError {
         /// Name of the job according to the user.
         name: String,
     },
+    /// Request that the provider would refuse.
+    #[error("could not make job {index} again: {what}; {remedy}, or leave out --new-seed")]
+    Refused {
+        /// Index of the job.
+        index: u64,
+        /// What the provider refuses.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// Job that has not succeeded.
     #[error("could not make the job {name:?} again: it is {status}; {remedy}", name = escape(name))]
     NotSucceeded {

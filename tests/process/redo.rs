@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use promptbatch::simulator::config::SimulatorConfig;
@@ -277,4 +277,24 @@ fn the_same_command_continues_and_makes_no_job_twice() {
     bench.check_images(3);
     expect_code(&step(&["--new-seed"]), 0);
     assert_eq!((bench.stats().n_accepted, images(&bench, "replaced").len()), (9, 6));
+}
+
+/// Goal: a seed that the provider has no field for does not cost a job its image. Method: `--new-seed` at such a provider.
+#[test]
+fn a_seed_that_the_provider_does_not_take_changes_nothing() {
+    let bench = Bench::new(quick());
+    bench.csv(1);
+    let api = Served::new(&bench, &["--provider", "openai"]);
+    let at = |command: &mut Command| {
+        let output = command.env("OPENAI_API_KEY", "test-token").output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    let run = ["run", "prompts.csv", "-o", "out", "--provider", "openai", "--base-url", &api.url, "--progress", "none"];
+    assert_eq!(at(&mut bench.command(&run)).0, Some(0));
+    let before = images(&bench, "images");
+    let (code, words) = at(&mut bench.command(&["redo", "out", "1", "--new-seed", "--base-url", &api.url]));
+    assert!(code == Some(2) && words.contains("or leave out --new-seed"), "{words}");
+    assert_eq!((images(&bench, "images"), api.count("submits")), (before, 1));
+    assert_eq!(at(&mut bench.command(&["redo", "out", "1", "--base-url", &api.url, "--progress", "none"])).0, Some(0));
+    assert_eq!(api.count("submits"), 2);
 }
