@@ -19,7 +19,8 @@ use crate::manifest::input::spool::is_waiting;
 use crate::report::tty_reporter::PrintAbove;
 
 /// Message after the first signal.
-const STOPPING: &str = "stopping: waiting for the requests in flight; press Ctrl-C again to exit now, nothing is lost";
+const STOPPING: &str =
+    "stopping: waiting for the requests in flight; press Ctrl-C again to exit now, which leaves submissions in doubt";
 
 /// Message after the first signal, if a pipe has yet to deliver the manifest.
 const WAITED: &str = "stopped while waiting for the manifest: nothing was sent";
