@@ -4,6 +4,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod answered;
+#[cfg(any(feature = "cli", test))]
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod fault;
