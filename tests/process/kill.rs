@@ -3,7 +3,7 @@
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use promptbatch::model::limits::Limits;
+use promptbatch::model::limits::{InDoubtPolicy, Limits};
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::simulator::faults::FaultSetting;
 
@@ -37,10 +37,11 @@ const MANY: Plan = Plan {
 };
 
 /// Flags with more retries than any batch here uses, and with requests that hang for only a moment.
-const FLAGS: [&str; 8] = ["-j", "8", "--retries", "50", "--resubmits", "20", "--request-timeout", "500ms"];
+const FLAGS: [&str; 10] =
+    ["-j", "8", "--retries", "50", "--resubmits", "20", "--request-timeout", "500ms", "--in-doubt", "resubmit"];
 
 fn limits() -> Limits {
-    Limits { retries_max: 50, resubmits_max: 20, ..Limits::default() }
+    Limits { retries_max: 50, resubmits_max: 20, in_doubt: InDoubtPolicy::Resubmit, ..Limits::default() }
 }
 
 fn signal(child: &Child, name: &str) {

@@ -124,7 +124,8 @@ fn the_cost_is_told_as_a_range_where_answers_were_lost() {
     let faults = ["submit-cut-after=0.4"].map(|fault| fault.parse().unwrap());
     let bench = Bench::new(SimulatorConfig { faults: faults.into_iter().collect(), ..quick() });
     bench.csv(10);
-    let flags = ["--retries", "50", "--resubmits", "50", "--report", "json=r.json", "--report", "md=r.md"];
+    let again = ["--retries", "50", "--resubmits", "50", "--in-doubt", "resubmit"];
+    let flags = [&again[..], &["--report", "json=r.json", "--report", "md=r.md"]].concat();
     let output = priced(&bench, &flags);
     expect_code(&output, 0);
     let (sure, paid) = (20, 2 * bench.stats().n_accepted);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use promptbatch::model::limits::Limits;
+use promptbatch::model::limits::{InDoubtPolicy, Limits};
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::Phase;
 use promptbatch::simulator::config::SimulatorConfig;
@@ -23,8 +23,20 @@ fn quick_faults() -> impl Iterator<Item = InjectedFault> {
 
 /// Flags under which a job ends only for a reason that the provider gave: many retries for transient faults, and few
 /// for others.
-const FLAGS: [&str; 10] =
-    ["-j", "500", "--retries", "50", "--resubmits", "2", "--request-timeout", "2s", "--task-timeout", "5s"];
+const FLAGS: [&str; 12] = [
+    "-j",
+    "500",
+    "--retries",
+    "50",
+    "--resubmits",
+    "2",
+    "--request-timeout",
+    "2s",
+    "--task-timeout",
+    "5s",
+    "--in-doubt",
+    "resubmit",
+];
 
 /// Goal: every job ends with its image or for a reason that the provider itself gave. The counts of both sides agree.
 ///
@@ -39,7 +51,13 @@ fn storm(n_jobs: usize, probability: f64) {
     let elapsed = began.elapsed();
 
     let task_timeout = Duration::from_secs(5);
-    let limits = Limits { retries_max: 50, resubmits_max: 2, task_timeout, ..Limits::default() };
+    let limits = Limits {
+        retries_max: 50,
+        resubmits_max: 2,
+        task_timeout,
+        in_doubt: InDoubtPolicy::Resubmit,
+        ..Limits::default()
+    };
     let books = Books::read(&bench);
     let told = books.check(&bench, &limits);
     let mut ends: BTreeMap<String, usize> = BTreeMap::new();
