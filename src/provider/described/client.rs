@@ -108,7 +108,7 @@ impl DescribedProvider {
         let sent = self.request(submit.method, url, &submit.headers, &given, Some(body));
         match self.api.exchange {
             Exchange::Task => {
-                let answer = self.http.ask(sent).await.map_err(unanswered)?;
+                let answer = self.http.ask(sent).await.map_err(NoResponse::of_submission)?;
                 match submitted(self.api, &answer, &id_text)?.what {
                     SubmittedAs::Task(task) => Ok(accepted(self.api, &answer, task)),
                     SubmittedAs::Images(_) | SubmittedAs::Failed(_) => Err(Fault::unanswered()),
@@ -124,7 +124,7 @@ impl DescribedProvider {
             let words = format!("nothing was sent, because its answer could not be kept: {}", fault.message);
             Fault::new(FaultKind::Transient, words)
         })?;
-        let answer = self.http.ask_for_images(sent, &mut entry).await.map_err(unanswered)??;
+        let answer = self.http.ask_for_images(sent, &mut entry).await.map_err(NoResponse::of_submission)??;
         let links = match submitted(self.api, &answer, id_text)?.what {
             SubmittedAs::Images(images) => {
                 images.into_iter().map(|image| image.into_link(&mut entry)).collect::<Result<Vec<Link>, Fault>>()?
@@ -220,17 +220,6 @@ impl DescribedProvider {
     async fn ask(&self, request: RequestBuilder) -> Result<ApiResponse, Fault> {
         let lost = |lost: NoResponse| Fault::new(FaultKind::Transient, format!("could not poll: {}", lost.words));
         self.http.ask(request).await.map_err(lost)
-    }
-}
-
-/// Returns the fault of a submission without an answer.
-fn unanswered(lost: NoResponse) -> Fault {
-    let words = lost.words;
-    if lost.was_sent {
-        let words = format!("the response to the submission was lost ({words}): it may have been accepted");
-        Fault::new(FaultKind::InDoubt, words)
-    } else {
-        Fault::new(FaultKind::Transient, format!("could not reach the API: {words}"))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use crate::model::outcome::{Fault, FaultKind};
 use crate::provider::http::address_policy::ForbiddenAddress;
 
 /// Reasons why no client could be created.
@@ -45,6 +46,17 @@ pub(crate) struct NoResponse {
 }
 
 impl NoResponse {
+    /// Returns the fault of a submission without a response. It is in doubt if it may have reached the server.
+    pub(in crate::provider) fn of_submission(self) -> Fault {
+        let words = self.words;
+        if self.was_sent {
+            let words = format!("the response to the submission was lost ({words}): it may have been accepted");
+            Fault::new(FaultKind::InDoubt, words)
+        } else {
+            Fault::new(FaultKind::Transient, format!("could not reach the API: {words}"))
+        }
+    }
+
     /// Adds the variable with the proxy to the words about a failed connection.
     pub(super) fn through(mut self, proxy: Option<&'static str>) -> Self {
         if let Some(variable) = proxy.filter(|_| !self.was_sent) {

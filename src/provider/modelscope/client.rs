@@ -11,7 +11,7 @@ use crate::model::request::Request;
 use crate::model::submission_id::SubmissionId;
 use crate::provider::http::api_response::QuotaHeaders;
 use crate::provider::http::client::{HttpClient, HttpSettings};
-use crate::provider::http::error::{ClientError, NoResponse};
+use crate::provider::http::error::ClientError;
 use crate::provider::http::task_path::task_url;
 use crate::provider::modelscope::{answer, body};
 use crate::provider::{Download, Provider};
@@ -47,13 +47,7 @@ impl ModelScope {
         let body = body::text(request)?;
         match self.http.ask(self.http.post(self.submissions.clone()).body(body)).await {
             Ok(answer) => answer::submitted(&answer, &request.model),
-            Err(NoResponse { was_sent: false, words, .. }) => {
-                Err(Fault::new(FaultKind::Transient, format!("could not reach the API: {words}")))
-            }
-            Err(NoResponse { was_sent: true, words, .. }) => {
-                let words = format!("the response to the submission was lost ({words}): it may have been accepted");
-                Err(Fault::new(FaultKind::InDoubt, words))
-            }
+            Err(lost) => Err(lost.of_submission()),
         }
     }
 
