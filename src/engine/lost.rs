@@ -22,9 +22,6 @@ use crate::model::time::Moment;
 /// Maximum number of submissions in one question.
 const BATCH_MAX: usize = 100;
 
-/// Questions about one submission without an answer, after which the doubt is left to the policy.
-const TRIES_MAX: u32 = 8;
-
 /// Submissions whose answer is lost, and that are not settled.
 #[derive(Debug, Default)]
 pub struct LostSubmissions {
@@ -40,6 +37,14 @@ struct Lost {
     /// Says whether this process sent the submission, and has its price reserved.
     is_own: bool,
     n_tries: u32,
+    /// Moment of the first question without an answer; `None` before it.
+    unanswered_since: Option<Moment>,
+}
+
+impl Lost {
+    const fn new(fault: Fault, is_own: bool) -> Self {
+        Self { fault, is_own, n_tries: 0, unanswered_since: None }
+    }
 }
 
 impl LostSubmissions {
@@ -63,7 +68,7 @@ impl Engine {
             return Some(fault);
         };
         self.occupy(id);
-        self.lost.push(now + settles_after, id, Lost { fault, is_own: true, n_tries: 0 });
+        self.lost.push(now + settles_after, id, Lost::new(fault, true));
         None
     }
 
@@ -73,7 +78,7 @@ impl Engine {
         let sent_at = self.jobs[&id].state.submitted_at.map_or(now, |wall| now.at_wall(wall)).min(now);
         let at = (sent_at + settles_after).max(now).min(now + settles_after);
         self.occupy(id);
-        self.lost.push(at, id, Lost { fault: Fault::unanswered(), is_own: false, n_tries: 0 });
+        self.lost.push(at, id, Lost::new(Fault::unanswered(), false));
         true
     }
 
@@ -120,9 +125,13 @@ impl Engine {
                 self.set_back(now, id, Stage::Submit, Fault::new(FaultKind::Transient, words));
             }
             Ok(Found::Unknown) => self.leave_in_doubt(now, id, &lost, lost.fault.clone()),
-            Err(_) if lost.n_tries + 1 >= TRIES_MAX => self.leave_in_doubt(now, id, &lost, lost.fault.clone()),
+            // An outage is no answer. The doubt is left to the policy after the longest outage that the user accepts.
+            Err(_) if lost.unanswered_since.is_some_and(|since| now - since >= self.limits.outage_max) => {
+                self.leave_in_doubt(now, id, &lost, lost.fault.clone());
+            }
             Err(fault) => {
                 lost.n_tries += 1;
+                lost.unanswered_since.get_or_insert(now);
                 let wait = self.retry.poll_again_after(lost.n_tries);
                 self.lost.push(now + wait.max(fault.retry_after.unwrap_or(Duration::ZERO)), id, lost);
             }
