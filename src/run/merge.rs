@@ -18,7 +18,8 @@ use crate::model::partition::{Partition, SHARDS};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::run::merge::error::MergeError;
-use crate::run::merge::images::placed;
+use crate::run::merge::images::{copy_spool, placed};
+use crate::run::outputs;
 use crate::run::projection::Projection;
 use crate::store::error::LedgerError;
 use crate::store::import::ManifestFacts;
@@ -85,7 +86,7 @@ pub fn merge(shards: &[PathBuf], out: &Path, progress: &mut dyn Progress) -> Res
     let mut jobs = BTreeMap::new();
     let mut n_dropped = 0;
     for (nth, shard) in shards.iter().enumerate() {
-        gather(nth, shard, &mut jobs)?;
+        gather(nth, &shards, &mut jobs)?;
         let submitted = |JobRecord { state, .. }: JobRecord| {
             n_dropped += u64::from(state.n_submits > 0);
             Ok::<_, LedgerError>(())
@@ -93,6 +94,9 @@ pub fn merge(shards: &[PathBuf], out: &Path, progress: &mut dyn Progress) -> Res
         shard.run.for_each_job(JobSet::Dropped, submitted)?;
     }
     let mut run = create(out, &shards[0])?;
+    for shard in &shards {
+        copy_spool(&shard.folder, out)?;
+    }
     import(&mut *run, &shards[0], &jobs)?;
     let n_repeated = jobs.values().filter(|job| job.states.len() > 1).count() as u64;
     let mut meter = Meter::begin(progress, Operation::Import, Some(jobs.len() as u64));
@@ -101,9 +105,8 @@ pub fn merge(shards: &[PathBuf], out: &Path, progress: &mut dyn Progress) -> Res
     let mut batch = Vec::new();
     for (index, job) in &jobs {
         meter.step();
-        let events = events_of(*index, job, &shards)?;
-        let Some((nth, _)) = job.states.last() else { continue };
-        let events = events.into_iter().map(|event| placed(event, &*images[*nth], out, &mut taken));
+        let events = events_of(*index, job, &shards)?.into_iter();
+        let events = events.map(|(nth, event)| placed(event, &*images[nth], out, &mut taken));
         batch.extend(events.collect::<Result<Vec<_>, _>>()?);
         if batch.len() >= BATCH_JOBS {
             run.adopt_events(&std::mem::take(&mut batch))?;
@@ -177,8 +180,8 @@ fn shards_below(folder: &Path) -> Result<Vec<OpenRun>, MergeError> {
 }
 
 /// Adds the jobs of a part.
-fn gather(nth: usize, shard: &Shard, jobs: &mut BTreeMap<u64, MergedJob>) -> Result<(), MergeError> {
-    let mut is_other = false;
+fn gather(nth: usize, shards: &[Shard], jobs: &mut BTreeMap<u64, MergedJob>) -> Result<(), MergeError> {
+    let (shard, mut is_other, mut n_open) = (&shards[nth], false, 0);
     shard.run.for_each_job(JobSet::InManifest, |JobRecord { job, state }| {
         let merged = jobs.entry(job.index).or_insert_with(|| MergedJob {
             id: job.id,
@@ -191,13 +194,18 @@ fn gather(nth: usize, shard: &Shard, jobs: &mut BTreeMap<u64, MergedJob>) -> Res
             states: Vec::new(),
         });
         is_other |= merged.id != job.id;
+        n_open += u64::from(state.is_in_doubt() && !state.is_doubt_counted());
         merged.states.push((nth, state));
         merged.states.sort_by_key(|(_, state)| worth(state));
         Ok::<_, LedgerError>(())
     })?;
     if is_other {
-        let (one, other) = (shard.folder.clone(), shard.folder.clone());
+        let (one, other) = (shards[0].folder.clone(), shard.folder.clone());
         return Err(MergeError::Different { one, other, what: "their jobs differ at the same place of the manifest" });
+    }
+    // The ids of these submissions follow from the number of the part's run.
+    if n_open > 0 {
+        return Err(MergeError::Open { shard: shard.folder.clone(), n_open });
     }
     Ok(())
 }
@@ -221,7 +229,8 @@ fn create(out: &Path, first: &Shard) -> Result<Box<dyn RunWriter>, MergeError> {
         Ok::<_, LedgerError>(part.is_some_and(|(_, whole)| whole == format!("{INCOMPLETE} {}", first.whole)))
     };
     match stores::read_snapshot(out, is_own) {
-        Ok(true) | Err(LedgerError::Missing { .. }) => (),
+        Ok(true) => (),
+        Err(LedgerError::Missing { .. }) => outputs::check_first(out, None)?,
         Ok(false) => return Err(MergeError::Taken(out.to_owned())),
         Err(error) => return Err(error.into()),
     }
@@ -259,8 +268,8 @@ fn import(run: &mut dyn RunWriter, first: &Shard, jobs: &BTreeMap<u64, MergedJob
     Ok(())
 }
 
-/// Returns the events of a job in all parts. The part whose result counts comes last, and the others end without a result.
-fn events_of(index: u64, job: &MergedJob, shards: &[Shard]) -> Result<Vec<Event>, MergeError> {
+/// Returns the events of a job in all parts, each with the number of its part. The part whose result counts comes last, and the others end without a result.
+fn events_of(index: u64, job: &MergedJob, shards: &[Shard]) -> Result<Vec<(usize, Event)>, MergeError> {
     let mut events = Vec::new();
     let n_states = job.states.len();
     for (place, (nth, state)) in (1..).zip(&job.states) {
@@ -284,7 +293,7 @@ fn events_of(index: u64, job: &MergedJob, shards: &[Shard]) -> Result<Vec<Event>
                 }
                 kind => kind.clone(),
             };
-            events.push(Event { job: job.id, index, at: *at, kind });
+            events.push((*nth, Event { job: job.id, index, at: *at, kind }));
         }
     }
     Ok(events)

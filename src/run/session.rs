@@ -39,7 +39,7 @@ use crate::store::typed::Typed;
 use crate::store::{JobScope, JobSet, RunWriter};
 
 /// Folder below OUT for images that come inside answers, until they are saved.
-const SPOOL: &str = "spool";
+pub(super) const SPOOL: &str = "spool";
 
 /// Maximum number of submissions under way whose answers carry images.
 const SUBMITS_MAX: usize = 1024;

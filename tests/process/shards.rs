@@ -217,3 +217,41 @@ fn plans_of_all_parts_are_the_plan_of_the_whole() {
     }
     assert_eq!(rows(&bench.path("prompts.csv")).len(), 50);
 }
+
+/// Goal: what only a part can settle is settled there. Method: kill a part with submissions under way, and merge; run it again, and merge.
+#[test]
+fn a_part_with_submissions_under_way_is_run_once_more_first() {
+    let bench = Bench::new(SimulatorConfig { answer_delay: Duration::from_secs(2), ..quick() });
+    bench.csv(4);
+    let mut killed = part(&bench, "slice:1/1", &["-j", "4"]);
+    wait_until("it has submitted", || bench.stats().n_submits > 0);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let output = bench.output(&["merge", "out"]);
+    expect_code(&output, 5);
+    assert!(stderr(&output).contains("only this part can look them up; run it once more"), "{}", stderr(&output));
+    assert!(!bench.path("out/run.db").exists());
+    expect_code(&ended(part(&bench, "slice:1/1", &[])), 0);
+    expect_code(&bench.output(&["merge", "out"]), 0);
+    bench.check_images(4);
+}
+
+/// Goal: a merge replaces nothing of the user's. Method: files of the names that it would take.
+#[test]
+fn a_merge_replaces_no_file_of_the_users() {
+    let bench = Bench::new(quick());
+    bench.csv(3);
+    expect_code(&ended(part(&bench, "slice:1/1", &[])), 0);
+    bench.write("out/results.csv", "mine\n");
+    let output = bench.output(&["merge", "out"]);
+    expect_code(&output, 2);
+    assert_eq!(fs::read_to_string(bench.path("out/results.csv")).unwrap(), "mine\n", "{}", stderr(&output));
+    fs::remove_file(bench.path("out/results.csv")).unwrap();
+    let name = rows(&bench.path("out/shards/1-of-1/results.csv"))[1]["file_name"].clone();
+    fs::create_dir_all(bench.path("out/images")).unwrap();
+    bench.write(&format!("out/{name}"), "mine too");
+    expect_code(&bench.output(&["merge", "out"]), 0);
+    assert_eq!(fs::read_to_string(bench.path("out").join(&name)).unwrap(), "mine too");
+    expect_code(&bench.output(&["verify", "out"]), 0);
+    assert!(bench.results().iter().all(|row| row["status"] == "succeeded" && row["file_name"] != name));
+}

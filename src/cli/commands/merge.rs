@@ -78,11 +78,13 @@ pub(crate) fn merge(args: &MergeArgs) -> Exit {
 
 fn exit_of(error: &MergeError) -> Exit {
     match error {
-        MergeError::Missing { .. } => Exit::Part,
+        MergeError::Missing { .. } | MergeError::Open { .. } => Exit::Part,
         MergeError::Running { .. } => Exit::Busy,
-        MergeError::NoParts(_) | MergeError::NoPart(_) | MergeError::Different { .. } | MergeError::Taken(_) => {
-            Exit::Usage
-        }
+        MergeError::Output(_)
+        | MergeError::NoParts(_)
+        | MergeError::NoPart(_)
+        | MergeError::Different { .. }
+        | MergeError::Taken(_) => Exit::Usage,
         MergeError::Ledger(error) => Exit::of_ledger(error),
         MergeError::Image { .. } | MergeError::Results(_) => Exit::Error,
     }

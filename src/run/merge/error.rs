@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::run::outputs::OutputConflict;
 use crate::run::projection::ProjectionError;
 use crate::store::error::LedgerError;
 
@@ -45,6 +46,19 @@ pub enum MergeError {
         /// Process of the run.
         process: String,
     },
+    /// Part that ended in the middle of submissions.
+    #[error(
+        "could not merge {}: {n_open} of its submissions have no answer, and only this part can look them up; run it once more", shard.display()
+    )]
+    Open {
+        /// Folder of the part.
+        shard: PathBuf,
+        /// Submissions without an answer.
+        n_open: u64,
+    },
+    /// File of the user's in the output folder that the merge would replace.
+    #[error(transparent)]
+    Output(#[from] OutputConflict),
     /// Output folder with a run of its own.
     #[error("could not merge into {}: it has a run already; choose another folder with -o", .0.display())]
     Taken(PathBuf),

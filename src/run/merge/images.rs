@@ -7,11 +7,12 @@ use std::path::Path;
 
 use crate::fsio::atomic_file::AtomicFile;
 use crate::fsio::folder;
-use crate::images::SavedImages;
+use crate::images::{SavedImages, adapters};
 use crate::model::event::{Event, EventKind, Redo};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::run::merge::error::MergeError;
+use crate::run::session::SPOOL;
 
 /// Puts the images of an event into the folder of the merged run.
 pub(super) fn placed(
@@ -42,10 +43,30 @@ pub(super) fn placed(
         if *taken.entry(image.file_name.clone()).or_insert(job) != job {
             image.file_name = apart(&image.file_name, job);
         }
+        // A file that is there is this image, or a file of the user's, which is not replaced.
+        if out.join(&image.file_name).exists() && adapters::saved(out).verify(image).is_err() {
+            image.file_name = apart(&image.file_name, job);
+        }
         let failed = |source| MergeError::Image { image: own.file_name.clone(), out: out.to_owned(), source };
         put(from, &own, &out.join(&image.file_name)).map_err(failed)?;
     }
     Ok(event)
+}
+
+/// Copies the images that came inside answers and are not saved yet: they are paid for. Their names are ids, and never collide.
+pub(super) fn copy_spool(shard: &Path, out: &Path) -> Result<(), MergeError> {
+    let to = out.join(SPOOL);
+    for entry in fs::read_dir(shard.join(SPOOL)).into_iter().flatten().flatten() {
+        let copy = || {
+            fs::create_dir_all(&to)?;
+            let mut file = AtomicFile::create(&to.join(entry.file_name()))?;
+            io::copy(&mut fs::File::open(entry.path())?, &mut file)?;
+            file.finish()
+        };
+        let image = format!("{SPOOL}/{}", entry.file_name().to_string_lossy());
+        copy().map_err(|source| MergeError::Image { image, out: out.to_owned(), source })?;
+    }
+    Ok(())
 }
 
 /// Links an image to its new place, or copies it to another file system. A missing image stays missing, for `verify` to report.
