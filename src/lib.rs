@@ -1,4 +1,4 @@
-//! Batch job runner that sends the prompts of a manifest through an asynchronous image API.
+//! Batch job runner that sends the prompts of a manifest to an image API.
 //!
 //! **Nothing is paid for twice. Nothing finished is lost. Nothing counts as done until it is on disk and verified.**
 //!
@@ -30,6 +30,7 @@
 //! | to | use |
 //! |---|---|
 //! | run, resume, watch, stop | [`run::batch`], [`run::run`] |
+//! | run parts on several machines, and merge them | [`manifest::source::Source::partition`], [`run::merge`] |
 //! | retry, redo, verify, make a gallery, export a dataset | [`run::retry`], [`run::redo`], [`run::verify`], [`run::gallery`], [`run::export`] |
 //! | set rates, limits and policies | [`model::limits::Limits`] |
 //! | choose the provider, or the simulator | [`provider::registry`], [`provider::config::ProviderConfig`] |
