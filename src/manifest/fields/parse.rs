@@ -48,7 +48,7 @@ pub(crate) fn prompt(raw: UnparsedValue) -> Result<String, Issue> {
 }
 
 /// Returns whether a character shows nothing: white space, zero-width characters, marks of direction, fillers.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || matches!(c, '\u{ad}' | '\u{115f}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use proptest::prelude::*;
 
 use super::*;
+use crate::manifest::fields::parse::is_invisible;
 
 /// Opens a manifest and checks the properties of the result.
 fn open_any(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
@@ -100,7 +101,7 @@ fn pieces() -> impl Strategy<Value = String> {
 /// Generates valid prompts: any characters except control characters, with line breaks.
 fn drawable() -> impl Strategy<Value = String> {
     "[\\PC\n\t]{1,60}".prop_filter("it must say something", |text| {
-        !text.trim().is_empty() && !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'))
+        !text.chars().all(is_invisible) && !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'))
     })
 }
 
