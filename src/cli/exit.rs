@@ -88,6 +88,7 @@ impl Exit {
                 ConnectError::Client(_) | ConnectError::UntrustedBaseUrl { .. } | ConnectError::Other { .. },
             )
             | RunError::Template(_)
+            | RunError::NoLossyWebp
             | RunError::OtherNames { .. }
             | RunError::OtherPart { .. }
             | RunError::Replacement(_)

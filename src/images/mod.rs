@@ -13,7 +13,7 @@ mod decoders;
 pub mod error;
 pub(crate) mod local;
 pub(crate) mod memory;
-mod postprocess;
+pub(crate) mod postprocess;
 pub mod thumbnails;
 pub mod validate;
 pub mod verify;

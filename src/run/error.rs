@@ -49,6 +49,11 @@ pub enum RunError {
         /// Requested template.
         wanted: String,
     },
+    /// Images are to be written as lossy WebP, whose encoder this build does not have.
+    #[error(
+        "this build writes WebP only without loss: add --image-quality 100, choose another --image-format, or build the program with --features webp"
+    )]
+    NoLossyWebp,
     /// Manifest that replaces most jobs of the run in the folder.
     #[error(transparent)]
     Replacement(Replacement),

@@ -72,6 +72,7 @@ pub async fn run(
         // A ledger that cannot be read is reported when it is opened.
         Ok(Some(_)) | Err(_) => outputs::check_further(&out, source.path())?,
     }
+    style::check_encoder(style.format.flatten())?;
     // Files are created only for valid jobs.
     let first = if stores::read_snapshot(&out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     if let Some(jobs) = first.as_ref().map(OpenedJobs::jobs) {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use crate::images::postprocess::is_available;
 use crate::model::counts::StatusCounts;
-use crate::model::output_options::{OutputOptions, OutputOverrides, PostProcessing};
+use crate::model::output_options::{Conversion, OutputOptions, OutputOverrides, PostProcessing};
 use crate::run::error::RunError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::{RunReader, RunWriter};
@@ -16,7 +17,7 @@ pub(super) fn check(
     overrides: &OutputOverrides,
     columns: &[String],
 ) -> Result<OutputOptions, RunError> {
-    let before = known(run)?;
+    let before = recorded(run)?;
     let style = overrides.or(&before);
     let has_images = run.counts()?.n_succeeded > 0;
     if has_images && style.naming != before.naming {
@@ -24,7 +25,16 @@ pub(super) fn check(
         return Err(RunError::OtherNames { out: out.to_owned(), was, wanted });
     }
     style.naming.check(columns)?;
+    check_encoder(style.postprocess.format)?;
     Ok(style)
+}
+
+/// Refuses a conversion that this build cannot make, before anything is paid for.
+pub(super) fn check_encoder(conversion: Option<Conversion>) -> Result<(), RunError> {
+    match conversion {
+        Some(conversion) if !is_available(conversion) => Err(RunError::NoLossyWebp),
+        _ => Ok(()),
+    }
 }
 
 /// Stores the style for later sessions.
@@ -35,8 +45,15 @@ pub(super) fn settle(run: &mut dyn RunWriter, style: &OutputOptions) -> Result<(
     Ok(())
 }
 
-/// Returns the style of the run so far. A run from before styles were recorded keeps images as they come.
+/// Returns the style of the run so far, if this build can follow it.
 pub(super) fn known(run: &dyn RunReader) -> Result<OutputOptions, RunError> {
+    let style = recorded(run)?;
+    check_encoder(style.postprocess.format)?;
+    Ok(style)
+}
+
+/// Returns the style on record. A run from before styles were recorded keeps images as they come.
+fn recorded(run: &dyn RunReader) -> Result<OutputOptions, RunError> {
     let has_begun = run.counts()? != StatusCounts::default();
     let default = if has_begun {
         OutputOptions { postprocess: PostProcessing::default(), ..OutputOptions::default() }

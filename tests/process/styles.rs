@@ -158,9 +158,12 @@ fn a_picture_tells_its_prompt() {
     for (format, extension) in [("keep", "png"), ("png", "png"), ("jpeg", "jpg"), ("webp", "webp")] {
         for metadata in ["on", "off"] {
             let out = format!("{format}-{metadata}");
-            let flags = ["-o", &out, "--image-format", format, "--metadata", metadata, "--name", "{index}"];
+            // Every build can write WebP of this quality.
+            let quality = if extension == "webp" { "100" } else { "90" };
+            let format = ["--image-format", format, "--image-quality", quality];
+            let flags = ["-o", &out, "--metadata", metadata, "--name", "{index}"];
             let run = ["run", "prompts.yaml", "--base-url", bench.simulator.url()];
-            expect_code(&bench.command(&run).args(flags).output().unwrap(), 0);
+            expect_code(&bench.command(&run).args(flags).args(format).output().unwrap(), 0);
             pictures.insert(format!("{out}/images/1.{extension}"), (extension, metadata));
         }
     }
@@ -185,4 +188,19 @@ fn a_picture_tells_its_prompt() {
             assert!(told["description"].as_str().is_some_and(|text| !text.is_empty()), "{path}");
         }
     }
+}
+
+/// Goal: without the encoder of lossy WebP, nothing is paid for first, a folder from another build says so, and can be continued
+/// in another format.
+#[cfg(not(feature = "webp"))]
+#[test]
+fn a_build_without_lossy_webp_says_so_before_it_pays() {
+    let bench = named(quick());
+    let output = bench.run("prompts.csv", &["--image-format", "webp"]);
+    expect_code(&output, 2);
+    assert!(stderr(&output).contains("add --image-quality 100, choose another --image-format"), "{}", stderr(&output));
+    assert!(!bench.path("out/run.db").exists(), "a refused run leaves no folder behind");
+    assert_eq!(bench.stats().n_submits, 0);
+    expect_code(&bench.run("prompts.csv", &["--image-format", "webp", "--image-quality", "100"]), 0);
+    bench.check_images(14);
 }

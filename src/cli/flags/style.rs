@@ -68,7 +68,7 @@ enum FormatArg {
     /// JPEG; transparency becomes white
     #[value(alias = "jpg")]
     Jpeg,
-    /// WebP, lossless at 100
+    /// WebP, lossless at 100; below that, only in a build with the feature `webp`
     Webp,
 }
 

@@ -20,6 +20,11 @@ const DECODED_BYTES_MAX: u64 = 2 << 30;
 /// WebP quality at which compression is lossless.
 const LOSSLESS: u8 = 100;
 
+/// Returns whether this build has the encoder of a conversion. The one of lossy WebP is optional.
+pub(crate) fn is_available(conversion: Conversion) -> bool {
+    cfg!(feature = "webp") || conversion.to != ImageFormat::WebP || conversion.quality.get() == LOSSLESS
+}
+
 /// Converts the whole image to another format, upright, with its colour profile if the encoder can write one. `None` if
 /// the conversion fails.
 pub(crate) fn convert(bytes: &[u8], from: ImageFormat, conversion: Conversion) -> Option<Vec<u8>> {
@@ -72,6 +77,7 @@ fn encode(Picture { pixels, profile }: Picture, Conversion { to, quality }: Conv
             let pixels = if has_alpha { pixels.into_rgba8().into() } else { pixels.into_rgb8().into() };
             write(WebPEncoder::new_lossless(&mut out), &pixels, profile)?;
         }
+        #[cfg(feature = "webp")]
         ImageFormat::WebP => {
             let (width, height) = (pixels.width(), pixels.height());
             let memory = if pixels.color().has_alpha() {
@@ -83,6 +89,8 @@ fn encode(Picture { pixels, profile }: Picture, Conversion { to, quality }: Conv
             };
             out.extend_from_slice(&memory);
         }
+        #[cfg(not(feature = "webp"))]
+        ImageFormat::WebP => return None,
     }
     Some(out)
 }

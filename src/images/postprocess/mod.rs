@@ -13,6 +13,7 @@ mod tests;
 mod webp;
 
 pub(super) use crate::images::postprocess::convert::convert;
+pub(crate) use crate::images::postprocess::convert::is_available;
 pub(super) use crate::images::postprocess::jpeg::head_bytes as jpeg_head_bytes;
 
 use crate::images::postprocess::tags::EmbeddedMetadata;
