@@ -5,6 +5,16 @@ pub mod driver {
     pub use crate::driver::*;
 }
 
+/// Amount of work of the tests.
+pub mod effort {
+    /// Returns how many of `n` cases a test plays: all if the environment has `PROMPTBATCH_TEST_EFFORT=full`, as in `.ci/run`, and a sixth
+    /// otherwise, so that a newcomer's `cargo test` is quick.
+    pub fn cases<N: From<u8> + std::ops::Div<Output = N> + std::ops::Add<Output = N>>(n: N) -> N {
+        let is_full = std::env::var("PROMPTBATCH_TEST_EFFORT").is_ok_and(|effort| effort == "full");
+        if is_full { n } else { n / 6.into() + 1.into() }
+    }
+}
+
 /// Decisions of a run.
 pub mod engine {
     pub use crate::engine::*;

@@ -1,5 +1,6 @@
 //! Work conservation: no submission waits that may leave, and no kind of request delays another.
 
+use promptbatch::internals::effort::cases;
 use promptbatch::internals::engine::turn::Turn;
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::time::Moment;
@@ -41,7 +42,7 @@ fn check_conserving(beats: &Beats, turn: &Turn, n_max: usize) {
 
 #[test]
 fn what_the_users_limits_let_leave_has_left() {
-    for seed in 0..60 {
+    for seed in 0..cases(60) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let rate = [None, Some("1/s"), Some("7/s"), Some("40/s"), Some("100/m")][rng.usize(..5)];
         let n_max = [1, 3, 20, 200][rng.usize(..4)];
@@ -66,7 +67,7 @@ fn what_the_users_limits_let_leave_has_left() {
 /// and without a requested wake-up. An action at such a moment had been forgotten before.
 #[test]
 fn nothing_is_forgotten_until_somebody_happens_to_ask() {
-    for seed in 0..60 {
+    for seed in 0..cases(60) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let limits = Limits {
             concurrency: [Concurrency::Auto, fixed(20)][rng.usize(..2)],

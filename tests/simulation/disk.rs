@@ -3,6 +3,7 @@
 use crate::crash::{Crash, Full};
 use crate::world::{self, Session, World};
 use crate::{PASSING, calm, limits, stormy};
+use promptbatch::internals::effort::cases;
 
 /// Upper limit on the writes of a run in such a world.
 const WRITES_MAX: u64 = 1000;
@@ -15,13 +16,13 @@ const WRITES_MAX: u64 = 1000;
 #[test]
 fn a_full_disk_stops_the_run_and_a_later_one_goes_on() {
     let mut n_stopped = 0;
-    for seed in 0..4 {
+    for seed in 0..cases(4).max(2) {
         let faults: &[&str] = if seed % 2 == 0 { &[] } else { &PASSING };
         for is_late in [false, true] {
             n_stopped += (1..WRITES_MAX).take_while(|at_write| full_at(*at_write, is_late, seed, faults)).count();
         }
     }
-    assert!(n_stopped > 100, "the disk must be full: {n_stopped}");
+    assert!(n_stopped > 50, "the disk must be full: {n_stopped}");
 }
 
 /// Runs a world whose disk is full at this write, and then again. Returns whether the disk was full.

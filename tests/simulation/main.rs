@@ -29,6 +29,7 @@ mod worth;
 
 use std::time::Duration;
 
+use promptbatch::internals::effort::cases;
 use promptbatch::internals::engine::turn::StopReason;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
 use promptbatch::simulator::config::SimulatorConfig;
@@ -116,7 +117,7 @@ fn a_run_repeats_exactly() {
 
 #[test]
 fn faults_that_pass_change_nothing_in_the_results() {
-    for seed in 0..40 {
+    for seed in 0..cases(40) {
         world::simulate(async move {
             let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
             let world = World::new(12, stormy(seed, &PASSING));
@@ -134,7 +135,7 @@ fn faults_that_pass_change_nothing_in_the_results() {
 #[test]
 fn answers_from_a_cache_are_in_doubt_and_mix_up_no_images() {
     let mut n_in_doubt = 0;
-    for seed in 0..20 {
+    for seed in 0..cases(20) {
         n_in_doubt += world::simulate(async move {
             let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
             let world = World::new(12, stormy(seed, &["submit-cached=0.3", "submit-500=0.1", "submit-429=0.1"]));
@@ -145,13 +146,13 @@ fn answers_from_a_cache_are_in_doubt_and_mix_up_no_images() {
             world.n_in_doubt()
         });
     }
-    assert!(n_in_doubt > 40, "the fault must bite: {n_in_doubt}");
+    assert!(n_in_doubt > cases(40), "the fault must bite: {n_in_doubt}");
 }
 
 #[test]
 fn lost_tasks_are_counted_and_made_again() {
     let mut n_lost = 0;
-    for seed in 0..20 {
+    for seed in 0..cases(20) {
         n_lost += world::simulate(async move {
             let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
             let world = World::new(12, stormy(seed, &[&PASSING[..], &LOSING].concat()));
@@ -162,13 +163,13 @@ fn lost_tasks_are_counted_and_made_again() {
             world.n_lost()
         });
     }
-    assert!(n_lost > 20, "the faults must bite: {n_lost}");
+    assert!(n_lost > cases(20), "the faults must bite: {n_lost}");
 }
 
 /// Checks that a run still ends after crash upon crash, at worst one step at a time.
 #[test]
 fn crash_after_crash_still_ends() {
-    for seed in 0..20 {
+    for seed in 0..cases(20) {
         world::simulate(async move {
             let expected = World::new(8, calm(seed)).outcomes_of_a_calm_run().await;
             let world = World::new(8, stormy(seed, &PASSING));
@@ -201,7 +202,7 @@ fn a_panic_is_one_requests_fault() {
 #[test]
 fn a_held_job_is_never_submitted_again() {
     let mut n_held = 0;
-    for seed in 0..10 {
+    for seed in 0..cases(10) {
         n_held += world::simulate(async move {
             let world = World::new(12, stormy(seed, &["submit-cut-after=0.3", "submit-garbage=0.1"]));
             let limits = Limits { in_doubt: InDoubtPolicy::Hold, ..limits(seed) };
@@ -214,7 +215,7 @@ fn a_held_job_is_never_submitted_again() {
             world.outcomes().values().filter(|(status, _, _)| *status == "in_doubt").count()
         });
     }
-    assert!(n_held > 10, "the faults must bite: {n_held}");
+    assert!(n_held > cases(10), "the faults must bite: {n_held}");
 }
 
 #[test]

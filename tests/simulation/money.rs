@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use promptbatch::internals::effort::cases;
 use promptbatch::internals::engine::turn::StopReason;
 use promptbatch::internals::store::MemoryLedger;
 use promptbatch::model::amount::Amount;
@@ -76,7 +77,7 @@ impl World {
 #[test]
 fn the_servers_books_never_exceed_the_limit() {
     let (mut n_stopped, mut n_crashes, mut n_in_doubt) = (0, 0, 0);
-    for seed in 0..60 {
+    for seed in 0..cases(60) {
         let concurrency = [3, 64, 8][(seed % 3) as usize];
         let in_doubt = [InDoubtPolicy::Resubmit, InDoubtPolicy::Hold, InDoubtPolicy::Resubmit, InDoubtPolicy::Fail]
             [(seed % 4) as usize];
@@ -109,7 +110,7 @@ fn the_servers_books_never_exceed_the_limit() {
             }
         });
     }
-    assert!(n_stopped > 20 && n_crashes > 50 && n_in_doubt > 20, "{n_stopped} {n_crashes} {n_in_doubt}: it must bite");
+    assert!(n_stopped > cases(20) && n_crashes > cases(50) && n_in_doubt > cases(20), "{n_stopped} {n_crashes} {n_in_doubt}: it must bite");
 }
 
 /// Goal: a higher limit continues where the lower one stopped, and nothing is paid for twice.

@@ -1,6 +1,7 @@
 //! Jobs that are made again although they succeeded: a crash at every step, and faults.
 
 use promptbatch::images::SavedImages;
+use promptbatch::internals::effort::cases;
 use promptbatch::model::event::{Redo, ReplacedImage};
 use promptbatch::model::outcome::{Artifact, Outcome};
 use promptbatch::model::phase::{JobRecord, Phase};
@@ -75,11 +76,11 @@ fn crashed_at(at_step: u64, seed: u64, faults: &[&str]) -> bool {
 #[test]
 fn a_crash_at_every_step_of_a_redo_loses_neither_image() {
     let mut n_crashes = 0;
-    for seed in 0..6 {
+    for seed in 0..cases(6).max(2) {
         let faults: &[&str] = if seed % 2 == 0 { &[] } else { &PASSING };
         n_crashes += (1..STEPS_MAX).take_while(|at_step| crashed_at(*at_step, seed, faults)).count();
     }
-    assert!(n_crashes > 60, "the crashes must bite: {n_crashes}");
+    assert!(n_crashes > 20, "the crashes must bite: {n_crashes}");
 }
 
 /// Goal: a redo without a fault costs exactly one more task for each job. Method: all jobs of a calm world, two of which are equal.

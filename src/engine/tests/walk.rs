@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::internals::effort::cases;
 
 /// Record of one job, against which the engine is checked.
 #[derive(Default)]
@@ -134,7 +135,7 @@ fn answer(bench: &mut Bench, rng: &mut fastrand::Rng, action: Action, n_handed_o
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(200), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_answer_breaks_a_promise(seed: u64, n_jobs in 1_u64..40, concurrency in 1_u32..12) {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::images::validate::fixtures::{self, bytes, png as noise};
+use crate::internals::effort::cases;
 
 fn look(bytes: &[u8]) -> Result<Checked, NotAnImage> {
     inspect(bytes, &CheckLimits::default()).expect("a slice cannot fail to be read")
@@ -160,7 +161,7 @@ fn a_reader_that_fails_is_no_fault_of_the_image() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(1000)))]
 
     #[test]
     fn no_bytes_make_it_panic(which in 0..8_usize, tail in proptest::collection::vec(any::<u8>(), 0..300)) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::internals::effort::cases;
 use crate::manifest::fields::synonyms;
 use crate::model::choice::JobChoice;
 use crate::model::job::JobId;
@@ -146,7 +147,7 @@ fn job() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(cases(200)))]
 
     /// Goal: a listing is equivalent to its manifest. Method: random jobs as JSONL, written in both formats and read back.
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use proptest::prelude::*;
 
 use super::*;
+use crate::internals::effort::cases;
 use crate::manifest::fields::parse::is_invisible;
 
 /// Opens a manifest and checks the properties of the result.
@@ -106,7 +107,7 @@ fn drawable() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500)))]
 
     #[test]
     fn any_bytes_end_in_drafts_or_mistakes(bytes in any::<Vec<u8>>()) {

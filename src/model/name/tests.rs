@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::slug::is_mark;
 use super::template::NameTemplate;
 use super::*;
+use crate::internals::effort::cases;
 use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::outcome::TaskId;
 use crate::model::request::Request;
@@ -159,7 +160,7 @@ fn nasty() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500)))]
 
     #[test]
     fn a_slug_has_nothing_but_letters_digits_marks_and_single_hyphens(text in nasty()) {
@@ -301,7 +302,7 @@ fn a_long_value_gives_way_and_what_tells_apart_stays() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500)))]
 
     #[test]
     fn the_default_template_is_the_default_name(text in nasty(), index: u64, nth in 1..=9_usize) {

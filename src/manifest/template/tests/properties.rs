@@ -5,6 +5,7 @@ use std::fmt::Write;
 use proptest::prelude::*;
 
 use super::*;
+use crate::internals::effort::cases;
 
 /// Template as a tree, with the simplest method to make all its texts.
 #[derive(Clone, Debug)]
@@ -169,7 +170,7 @@ fn read_any(syntax: Syntax, text: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500)))]
 
     /// Goal: the text at each index is right. Method: make all texts by plain recursion, and compare the lists.
     #[test]

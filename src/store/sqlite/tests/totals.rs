@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::internals::effort::cases;
 use crate::model::event::ReopenTarget;
 use crate::store::sqlite::totals::recount;
 
@@ -29,7 +30,7 @@ fn step(n: u8) -> EventKind {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(cases(60)))]
 
     /// Method: commits of any events of a few jobs, with manifests in between that drop and restore some. After each, recount.
     #[test]

@@ -5,6 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::internals::effort::cases;
 use crate::simulator::pages;
 
 /// Statuses in the closed list of clear refusals, written down independently of the table.
@@ -126,7 +127,7 @@ fn answer_of(status: u16, body: Vec<u8>) -> ApiResponse {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(3000)))]
 
     /// Goal: only the API's own refusal gives a fault that leaves no doubt. A job with such a fault is submitted again without any report.
     #[test]
