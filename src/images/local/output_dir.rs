@@ -37,9 +37,13 @@ impl OutputDir {
         let partials = out.join(PARTIALS);
         let (kept, n_next) = ResumableFiles::find(&partials).map_err(at("clear", &partials))?;
         let folders = Folders::open(out)?;
-        folders.make_ready("images")?;
         let n_begun = AtomicU64::new(n_next);
         Ok(Self { out: out.to_owned(), limits, postprocess, folders, kept, n_begun })
+    }
+
+    /// Creates the folder of the images.
+    pub(super) fn make_images(&self) -> Result<(), StoreError> {
+        self.folders.make_ready("images").map(drop)
     }
 
     /// Returns how much of an image is here from an earlier download. `None` if its label or its length does not fit.

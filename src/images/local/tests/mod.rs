@@ -7,6 +7,7 @@ mod saved;
 
 use std::fs;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 
