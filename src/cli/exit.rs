@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::engine::turn::{Signal, StopReason};
+use crate::images::error::StoreError;
 use crate::model::percentage::Percentage;
 use crate::provider::spec::ConnectError;
 use crate::run::error::RunError;
@@ -91,6 +92,7 @@ impl Exit {
             | RunError::NoLossyWebp
             | RunError::OtherNames { .. }
             | RunError::OtherPart { .. }
+            | RunError::OtherImages { .. }
             | RunError::Replacement(_)
             | RunError::Choice(_)
             | RunError::Output(_)
@@ -98,7 +100,12 @@ impl Exit {
             | RunError::Cost(_) => Self::Usage,
             RunError::Ledger(error) => Self::of_ledger(error),
             RunError::Connect(ConnectError::Token(_)) => Self::Refused,
-            RunError::Store(_)
+            // The same command may succeed later.
+            RunError::Store(StoreError::Storage { is_outage: true, .. }) => Self::Stopped,
+            RunError::Store(StoreError::NoCloud { .. } | StoreError::PlainHttp { .. }) => Self::Usage,
+            RunError::Store(
+                StoreError::Io { .. } | StoreError::Link { .. } | StoreError::Moved { .. } | StoreError::Storage { .. },
+            )
             | RunError::Results(_)
             | RunError::Connect(ConnectError::Start { .. } | ConnectError::Unknown(_) | ConnectError::NoClient) => {
                 Self::Error

@@ -36,7 +36,10 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "Failures and stops",
         &["retries", "resubmits", "task_timeout", "in_doubt", "on_quota", "max_outage", "max_duration", "max_failures"],
     ),
-    ("Image files", &["image_format", "image_quality", "sidecar", "metadata", "image_bytes_max", "image_pixels_max"]),
+    (
+        "Image files",
+        &["images_at", "image_format", "image_quality", "sidecar", "metadata", "image_bytes_max", "image_pixels_max"],
+    ),
     ("Results and reports", &["formula_guard", "report", "fail_under"]),
     ("Messages", &["progress", "quiet", "verbose"]),
 ];

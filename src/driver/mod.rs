@@ -84,6 +84,9 @@ pub async fn drive(
         remove_partials(&events, context);
         release(&events, &mut spooled, context);
         reporters.show(now, &events, &engine.pace(now));
+        while let Some(notice) = context.store.take_notice() {
+            reporters.note(&notice);
+        }
         let loaded = match perform(actions, ledger, context, &meter, &mut under_way).await {
             Ok(loaded) => loaded,
             Err(error) => {

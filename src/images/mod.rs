@@ -5,7 +5,7 @@
 //! | part | files |
 //! |---|---|
 //! | port | this file, `error`, `verify` |
-//! | stores | `local`, `memory`; `adapters` chooses one of them |
+//! | stores | `local`, `object` (buckets), `memory`; `adapters` chooses one of them |
 //! | shared by all stores | `validate` (is it an image?), `postprocess` (formats, metadata), `thumbnails`, `decoders` (their memory) |
 
 pub(crate) mod adapters;
@@ -13,6 +13,8 @@ mod decoders;
 pub mod error;
 pub(crate) mod local;
 pub(crate) mod memory;
+#[cfg(feature = "cloud")]
+pub(crate) mod object;
 pub(crate) mod postprocess;
 pub mod thumbnails;
 pub mod validate;
@@ -62,7 +64,7 @@ impl std::fmt::Debug for IncomingImage<'_> {
     }
 }
 
-/// Result of a save. The outer error is a failure of the local disk and stops the run. The inner fault is the
+/// Result of a save. The outer error is a failure of the disk or of the object storage, and stops the run. The inner fault is the
 /// provider's and fails one attempt of one job.
 pub type Saved = Result<Result<Artifact, Fault>, StoreError>;
 
@@ -91,6 +93,11 @@ pub trait ImageStore: Send + Sync + 'static {
 
     /// Removes all partial downloads: no job is left that could resume one.
     fn remove_partials(&self);
+
+    /// Returns what the user should hear about the store, each text once: an outage, for example.
+    fn take_notice(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Images that are saved. Any number of processes may use them at any time, also during a run.
@@ -99,6 +106,21 @@ pub trait ImageStore: Send + Sync + 'static {
 pub trait SavedImages: Send + Sync {
     /// Returns whether an image of the recorded size exists, without reading it.
     fn is_there(&self, artifact: &Artifact) -> bool;
+
+    /// Returns the largest number of images whose presence is worth checking at the end of a run.
+    fn presence_max(&self) -> u64 {
+        20_000
+    }
+
+    /// Returns how many of these images [are there](Self::is_there); `None` if the store cannot be reached.
+    fn count_there(&self, artifacts: &[Artifact]) -> Option<u64> {
+        Some(artifacts.iter().map(|artifact| u64::from(self.is_there(artifact))).sum())
+    }
+
+    /// Verifies several images against their records, and returns the results in their order.
+    fn verify_all(&self, artifacts: &[Artifact]) -> Vec<Result<(), Damage>> {
+        artifacts.iter().map(|artifact| self.verify(artifact)).collect()
+    }
 
     /// Verifies an image against its record.
     fn verify(&self, artifact: &Artifact) -> Result<(), Damage>;

@@ -29,5 +29,6 @@ pub mod request;
 pub(crate) mod request_diff;
 pub mod request_limits;
 pub mod snapshot;
+pub mod storage_url;
 pub mod submission_id;
 pub mod time;

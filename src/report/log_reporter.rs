@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use crate::model::escape::escape;
 use crate::model::event::Event;
 use crate::model::snapshot::{PauseReason, RunSnapshot, StopCode};
 use crate::model::time::Moment;
@@ -103,6 +104,10 @@ impl Reporter for LogReporter {
         }
         self.told = self.state(now, pace);
         self.write(&lines);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.write(&[escape(text)]);
     }
 
     fn end(&mut self) {

@@ -39,6 +39,9 @@ pub trait Reporter: Send {
     /// without events.
     fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot);
 
+    /// Receives a text for people about something that no event tells, such as an outage of the storage of the images.
+    fn note(&mut self, _text: &str) {}
+
     /// Ends the output: the run is over, finished or stopped early.
     fn end(&mut self);
 }
@@ -50,6 +53,10 @@ pub struct Reporters(pub Vec<Box<dyn Reporter>>);
 impl Reporter for Reporters {
     fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
         self.0.iter_mut().for_each(|reporter| reporter.show(now, events, pace));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.0.iter_mut().for_each(|reporter| reporter.note(text));
     }
 
     fn end(&mut self) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, TermLike};
 
+use crate::model::escape::escape;
 use crate::model::event::Event;
 use crate::model::snapshot::RunSnapshot;
 use crate::model::time::Moment;
@@ -108,6 +109,10 @@ impl Reporter for TtyReporter {
             self.next_at = Some(now + INTERVAL);
             block(&self.totals, now, pace, area(&self.terminal)).draw(&self.bar);
         }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.bar.println(escape(text));
     }
 
     /// Removes the block, because its numbers become stale. The lines printed above it stay.

@@ -54,6 +54,16 @@ pub enum RunError {
         "this build writes WebP only without loss: add --image-quality 100, choose another --image-format, or build the program with --features webp"
     )]
     NoLossyWebp,
+    /// Place of the images that differs from the place of the run so far.
+    #[error("could not put the images at {wanted}: those of the run in {} are at {was}; leave out --images, or choose another output folder with -o", out.display())]
+    OtherImages {
+        /// Output folder.
+        out: PathBuf,
+        /// Place of the images so far.
+        was: String,
+        /// Requested place.
+        wanted: String,
+    },
     /// Manifest that replaces most jobs of the run in the folder.
     #[error(transparent)]
     Replacement(Replacement),

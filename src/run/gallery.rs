@@ -9,12 +9,12 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::driver::clock::Clock;
-use crate::images::adapters;
 use crate::images::error::StoreError;
 use crate::images::thumbnails::{Made, ThumbnailError, Thumbnails, name};
 use crate::model::outcome::Artifact;
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::report::gallery::{GalleryWriteError, GalleryWriter, Head};
+use crate::run::place;
 use crate::store::error::LedgerError;
 use crate::store::settings::ReadSettings;
 use crate::store::typed::Typed;
@@ -92,10 +92,11 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
         })?;
         Ok::<_, GalleryError>(page)
     })?;
+    let saved = place::saved::<GalleryError>(out, &*run)?;
     // Closes the ledger before the slow part, because a run may be writing to it.
     drop(run);
     gallery.n_images = images.len() as u64;
-    let thumbnails = Thumbnails::open(out, adapters::saved(out))?;
+    let thumbnails = Thumbnails::open(out, saved)?;
     make(&thumbnails, &images, &mut gallery, progress)?;
     page.finish(gallery.without.iter().map(|(artifact, _)| artifact))?;
     // Prunes last: the previous page may have shown these thumbnails until now.
@@ -105,12 +106,14 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
 
 fn begin(run: &dyn RunReader, out: &Path, path: &Path) -> Result<(GalleryWriter, u64), GalleryError> {
     let (provider, columns, counts) = (run.provider_name()?, run.columns()?, run.counts()?);
+    let place = run.images()?;
     let folder = out.canonicalize().ok().and_then(|out| Some(out.file_name()?.to_string_lossy().into_owned()));
     let head = Head {
         name: folder.as_deref().unwrap_or("promptbatch"),
         provider: &provider,
         columns: &columns,
         counts,
+        place: place.as_ref(),
         made_at: Clock::system().now().wall(),
     };
     Ok((GalleryWriter::create(path, &head)?, counts.n_jobs()))

@@ -5,11 +5,10 @@
 pub mod error;
 mod images;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::images::adapters;
 use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind, Redo};
 use crate::model::job::{JobId, JobSpec, ManifestRow};
@@ -18,7 +17,7 @@ use crate::model::partition::{Partition, SHARDS};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::run::merge::error::MergeError;
-use crate::run::merge::images::{copy_spool, placed};
+use crate::run::merge::images::{Images, copy_spool};
 use crate::run::outputs;
 use crate::run::projection::Projection;
 use crate::store::error::LedgerError;
@@ -36,12 +35,13 @@ const INCOMPLETE: &str = "merging";
 const BATCH_JOBS: usize = 500;
 
 /// Settings that all parts share, and that the merged run keeps.
-const SHARED: [Setting; 7] = [
+const SHARED: [Setting; 8] = [
     Setting::Provider,
     Setting::ProviderName,
     Setting::Pictures,
     Setting::PriceUsed,
     Setting::OutputStyle,
+    Setting::Images,
     Setting::Account,
     Setting::AccountSalt,
 ];
@@ -100,13 +100,13 @@ pub fn merge(shards: &[PathBuf], out: &Path, progress: &mut dyn Progress) -> Res
     import(&mut *run, &shards[0], &jobs)?;
     let n_repeated = jobs.values().filter(|job| job.states.len() > 1).count() as u64;
     let mut meter = Meter::begin(progress, Operation::Import, Some(jobs.len() as u64));
-    let images: Vec<_> = shards.iter().map(|shard| adapters::saved(&shard.folder)).collect();
-    let mut taken = HashMap::new();
+    let folders: Vec<_> = shards.iter().map(|shard| shard.folder.as_path()).collect();
+    let mut images = Images::new(out, &folders, shards[0].run.images()?.as_ref())?;
     let mut batch = Vec::new();
     for (index, job) in &jobs {
         meter.step();
         let events = events_of(*index, job, &shards)?.into_iter();
-        let events = events.map(|(nth, event)| placed(event, &*images[nth], out, &mut taken));
+        let events = events.map(|(nth, event)| images.placed(nth, event));
         batch.extend(events.collect::<Result<Vec<_>, _>>()?);
         if batch.len() >= BATCH_JOBS {
             run.adopt_events(&std::mem::take(&mut batch))?;
@@ -147,6 +147,8 @@ fn open_shards(named: &[PathBuf]) -> Result<Vec<Shard>, MergeError> {
             "they divide the manifest in different ways"
         } else if other.run.provider()? != first.run.provider()? {
             "their tasks are at different providers"
+        } else if other.run.images()? != first.run.images()? {
+            "their images are at different places; run the parts with the same --images"
         } else {
             continue;
         };

@@ -12,6 +12,7 @@ pub mod options;
 pub mod other_sizes;
 pub mod outputs;
 mod part;
+mod place;
 pub(crate) mod presence;
 pub(crate) mod projection;
 pub mod redo;
@@ -60,7 +61,8 @@ pub async fn run(
     progress: &mut dyn Progress,
     stops: &mut StopReceiver,
 ) -> Result<Summary, RunError> {
-    let Options { source, choice, out, provider, limits, image_limits, style, formula_guard, consent } = options;
+    let Options { source, choice, out, provider, limits, image_limits, images, style, formula_guard, consent } =
+        options;
     let time = SessionClock::start();
     let mut check = || source.open(progress);
     let fingerprint = source.fingerprint();
@@ -88,6 +90,7 @@ pub async fn run(
     let jobs = opened.as_ref().map(OpenedJobs::jobs);
     let columns = jobs.map_or_else(|| session.run.columns(), |jobs| Ok(jobs.columns().to_vec()))?;
     let style = style::check(&out, &*session.run, &style, &columns)?;
+    place::settle(&out, &mut *session.run, images.as_ref())?;
     let may_replace = consent.is_manifest_replaced;
     let import = |jobs| plan::import(jobs, &out, &mut *session.run, may_replace, progress);
     let imported = jobs.map(import).transpose()?.flatten();

@@ -6,6 +6,7 @@ use crate::images::validate::verdict::CheckLimits;
 use crate::model::choice::JobChoice;
 use crate::model::limits::Limits;
 use crate::model::output_options::OutputOverrides;
+use crate::model::storage_url::StorageUrl;
 use crate::provider::config::ProviderConfig;
 use crate::run::consent::Consent;
 use crate::run::source::JobSource;
@@ -25,6 +26,8 @@ pub struct Options {
     pub limits: Limits,
     /// Largest image that is accepted.
     pub image_limits: CheckLimits,
+    /// Address of the images in object storage; `None` keeps the place of the run so far, which is the output folder at first.
+    pub images: Option<StorageUrl>,
     /// Requested output style; settings that are `None` keep the style of the run so far.
     pub style: OutputOverrides,
     /// Guards `results.csv` against formulas in spreadsheets; `None` keeps the setting of the last run, which is off at first.
@@ -43,6 +46,7 @@ impl Options {
             provider: ProviderConfig::default(),
             limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
             image_limits: CheckLimits::default(),
+            images: None,
             style: OutputOverrides::default(),
             formula_guard: None,
             consent: Consent::default(),

@@ -160,7 +160,8 @@ impl Projection {
             let provider = run.provider_name()?;
             let format = self.format(run)?;
             let (columns, has_rows) = (run.columns()?, run.has_rows()?);
-            let mut writer = ResultsWriter::create(&self.path, format, self.has_bom, &provider, &columns, has_rows)?;
+            let writer = ResultsWriter::create(&self.path, format, self.has_bom, &provider, &columns, has_rows)?;
+            let mut writer = writer.placed(run.images()?);
             let mut other_sizes = OtherSizes::default();
             let mut meter = Meter::begin(progress, Operation::Results, Some(run.counts()?.n_jobs()));
             let price = run.price_used()?;

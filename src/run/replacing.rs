@@ -5,13 +5,13 @@
 use std::path::Path;
 
 use crate::images::SavedImages;
-use crate::images::adapters;
 use crate::images::verify::Damage;
 use crate::model::event::{EventKind, Redo, ReplacedImage};
 use crate::model::job::JobId;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::time::Timestamp;
 use crate::run::error::RunError;
+use crate::run::place;
 use crate::store::error::LedgerError;
 use crate::store::setting::Setting;
 use crate::store::{RunReader, RunWriter};
@@ -23,7 +23,7 @@ pub(super) fn replace(
     at: Timestamp,
     jobs: Vec<(JobId, Option<u64>)>,
 ) -> Result<(), RunError> {
-    let images = adapters::saved(out);
+    let images = place::saved::<RunError>(out, &*run)?;
     let mut redone = Vec::with_capacity(jobs.len());
     for (id, seed) in jobs {
         redone.push((id, Redo { seed, replaced: keep(&*images, &*run, id)? }));
@@ -72,7 +72,7 @@ pub(super) fn settle(out: &Path, run: &mut dyn RunWriter) -> Result<(), RunError
     if ids.is_empty() {
         return Ok(());
     }
-    let images = adapters::saved(out);
+    let images = place::saved::<RunError>(out, &*run)?;
     for id in ids.split(' ').filter_map(|id| id.parse().ok()) {
         release(&*images, &*run, id)?;
     }
@@ -183,13 +183,13 @@ mod tests {
             let (folder, mut run, id) = world();
             let out = folder.path();
             if n_steps >= 1 {
-                keep(&*adapters::saved(out), &*run, id).unwrap();
+                keep(&*place::saved::<RunError>(out, &*run).unwrap(), &*run, id).unwrap();
             }
             if n_steps >= 2 {
                 run.set_setting(Setting::Replacing, &id.to_string()).unwrap();
             }
             if n_steps >= 3 {
-                let replaced = keep(&*adapters::saved(out), &*run, id).unwrap();
+                let replaced = keep(&*place::saved::<RunError>(out, &*run).unwrap(), &*run, id).unwrap();
                 run.redo(now(2), &[(id, Redo { seed: None, replaced })]).unwrap();
             }
             settle(out, &mut *run).unwrap();

@@ -32,7 +32,7 @@ use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::projection::Projection;
 use crate::run::summary::Summary;
-use crate::run::{money, presence, replacing};
+use crate::run::{money, place, presence, replacing};
 use crate::store::error::LedgerError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
@@ -216,7 +216,7 @@ impl Session {
             n_not_chosen: 0,
             failures: run.failures(FAILURES_MAX)?,
             other_sizes,
-            present: presence::look(&*adapters::saved(&out), &*run)?,
+            present: presence::look(&*place::saved::<RunError>(&out, &*run)?, &*run)?,
             results: results.path().to_owned(),
             ended_at: now.wall(),
             elapsed: now - began,
@@ -239,7 +239,8 @@ impl Session {
             let is_saved = |record: &JobRecord| matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)));
             Ok::<_, LedgerError>(!owners.is_empty() && owners.iter().all(is_saved))
         })?;
-        let store = adapters::open(&out, work.image_limits, work.style.postprocess)?;
+        let (place, patience) = (run.images()?, work.limits.outage_max);
+        let store = adapters::open(&out, place.as_ref(), patience, work.image_limits, work.style.postprocess)?;
         let pictures = Arc::new(PictureFiles::new(run.pictures()?));
         let naming = Arc::new(work.style.naming);
         let context =

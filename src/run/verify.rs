@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use crate::driver::stop::StopReceiver;
 use crate::images::SavedImages;
-use crate::images::adapters;
 use crate::images::validate::verdict::CheckLimits;
 use crate::images::verify::Damage;
 use crate::model::job::JobId;
@@ -19,8 +18,8 @@ use crate::run::consent::Consent;
 use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::session::{Session, SessionClock, Work};
-use crate::run::style;
 use crate::run::summary::{SessionStart, Summary};
+use crate::run::{place, style};
 use crate::store::error::LedgerError;
 use crate::store::selection::RetrySelection;
 use crate::store::typed::Typed;
@@ -28,6 +27,9 @@ use crate::store::{JobScope, JobSet, RunReader, stores};
 
 /// Untracked files that are named, at most.
 const UNTRACKED_MAX: usize = 20;
+
+/// Images that are verified at a time: object storage is asked for several at once.
+const BATCH: usize = 32;
 
 /// Retries of a job in a repair: an image that its host no longer has is not worth more.
 const REPAIR_RETRIES_MAX: u32 = 2;
@@ -77,15 +79,19 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     }
     let run = stores::open_for_reading(out)?;
     run.check_whole()?;
-    let images = adapters::saved(out);
+    let images = place::saved::<RunError>(out, &*run)?;
     let mut meter = Meter::begin(progress, Operation::Verify, Some(run.counts()?.n_succeeded));
-    let mut verified = VerifyReport::default();
+    let (mut verified, mut due) = (VerifyReport::default(), DueImages::default());
     run.for_each_job(JobSet::InManifest, |record| {
-        if verify_job(&*images, &record, &mut verified) {
+        if due.add(&record) {
             meter.step();
+        }
+        if due.artifacts.len() >= BATCH {
+            due.verify(&*images, &mut verified);
         }
         Ok::<_, LedgerError>(())
     })?;
+    due.verify(&*images, &mut verified);
     drop(meter);
     verified.being_fetched = run.refetching()?;
     if stores::lock_owner(out).is_none() {
@@ -94,16 +100,33 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     Ok(verified)
 }
 
-/// Checks the images of a job. Returns whether the job succeeded, that is, whether these are all of its images.
-fn verify_job(images: &dyn SavedImages, record: &JobRecord, verified: &mut VerifyReport) -> bool {
-    for artifact in record.state.artifacts() {
-        verified.n_images += 1;
-        if let Err(damage) = images.verify(artifact) {
-            let (job, index, artifact) = (record.job.id, record.job.index, artifact.clone());
-            verified.damaged.push(DamagedImage { job, index, artifact, damage });
+/// Images whose verification is due, and the jobs that own them.
+#[derive(Default)]
+struct DueImages {
+    jobs: Vec<(JobId, u64)>,
+    artifacts: Vec<Artifact>,
+}
+
+impl DueImages {
+    /// Adds the images of a job. Returns whether the job succeeded, that is, whether these are all of its images.
+    fn add(&mut self, record: &JobRecord) -> bool {
+        for artifact in record.state.artifacts() {
+            self.jobs.push((record.job.id, record.job.index));
+            self.artifacts.push(artifact.clone());
+        }
+        matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)))
+    }
+
+    /// Verifies the images.
+    fn verify(&mut self, images: &dyn SavedImages, verified: &mut VerifyReport) {
+        let results = images.verify_all(&self.artifacts);
+        for (((job, index), artifact), result) in self.jobs.drain(..).zip(self.artifacts.drain(..)).zip(results) {
+            verified.n_images += 1;
+            if let Err(damage) = result {
+                verified.damaged.push(DamagedImage { job, index, artifact, damage });
+            }
         }
     }
-    matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)))
 }
 
 /// Looks up the name of every file, and counts the files that are not recorded.
@@ -173,8 +196,8 @@ pub async fn repair(
 ) -> Result<Summary, RunError> {
     let RepairOptions { out, access, limits, image_limits } = options;
     let time = SessionClock::start();
-    let images = adapters::saved(&out);
-    let mut session = Session::resume(out, &access, time)?;
+    let mut session = Session::resume(out.clone(), &access, time)?;
+    let images = place::saved::<RunError>(&out, &*session.run)?;
     access.check(&session.provider)?;
     // Images are checked again, because another repair may have come first.
     let damaged: Vec<&DamagedImage> =

@@ -27,6 +27,8 @@ pub enum Setting {
     PriceUsed,
     /// Output style of the images, as JSON.
     OutputStyle,
+    /// Address of the images in object storage; empty for the output folder.
+    Images,
     /// Account that owns the tasks of the run, as a salted hash of its token.
     Account,
     /// Salt of that hash.
@@ -57,6 +59,7 @@ impl Setting {
             Self::ManifestPrice => "price",
             Self::PriceUsed => "price_used",
             Self::OutputStyle => "style",
+            Self::Images => "images",
             Self::Account => "account",
             Self::AccountSalt => "account_salt",
             Self::ShuffleSeed => "shuffle",

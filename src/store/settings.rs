@@ -8,6 +8,7 @@ use crate::model::partition::Partition;
 use crate::model::picture::SourcePicture;
 use crate::model::price::Price;
 use crate::model::provider_identity::ProviderIdentity;
+use crate::model::storage_url::StorageUrl;
 use crate::store::error::LedgerError;
 use crate::store::price::{price_from, price_text};
 use crate::store::setting::Setting;
@@ -62,6 +63,12 @@ pub trait ReadSettings: RunReader {
     fn style(&self) -> Result<Option<OutputOptions>, LedgerError> {
         let Some(text) = self.setting(Setting::OutputStyle)? else { return Ok(None) };
         style_from(&text).map(Some).ok_or_else(|| damaged(self, "its entry about the images is unreadable"))
+    }
+
+    /// Returns the address of the images in object storage; `None` if they are in the output folder.
+    fn images(&self) -> Result<Option<StorageUrl>, LedgerError> {
+        let Some(text) = self.setting(Setting::Images)?.filter(|text| !text.is_empty()) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| damaged(self, "its address of the images is unreadable"))
     }
 
     /// Returns the path of that manifest, absolute; `-` for standard input or a pipe. `None` before the first import, and for
@@ -127,6 +134,11 @@ pub trait WriteSettings: RunWriter {
     /// Sets the output style of the images.
     fn set_style(&mut self, style: &OutputOptions) -> Result<(), LedgerError> {
         self.set_setting(Setting::OutputStyle, &style_text(style))
+    }
+
+    /// Sets the address of the images.
+    fn set_images(&mut self, place: Option<&StorageUrl>) -> Result<(), LedgerError> {
+        self.set_setting(Setting::Images, &place.map(ToString::to_string).unwrap_or_default())
     }
 
     /// Records the pictures on this disk that requests name, by their names.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use promptbatch::internals::provider::body;
 use promptbatch::model::event::{Event, EventKind};
@@ -14,7 +13,7 @@ use promptbatch::store::typed::Typed;
 use promptbatch::store::{JobSet, stores};
 use sha2::{Digest, Sha256};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, hex};
 use crate::story::{self, Told};
 
 /// Content of the ledger at one moment.
@@ -78,6 +77,12 @@ impl Books {
     /// Goal: every accepted task is on record or in doubt. No task was repeated without a recorded reason. Every image
     /// of a succeeded job is on disk. This holds at every moment at which no process runs.
     pub fn check(&self, bench: &Bench, limits: &Limits) -> Told {
+        let on_disk = |name: &str| hex(&Sha256::digest(fs::read(bench.path("out").join(name)).unwrap()));
+        self.check_with(bench, limits, on_disk)
+    }
+
+    /// Checks the same for a run whose images are elsewhere: `sha256` returns the hash of the image with a name.
+    pub fn check_with(&self, bench: &Bench, limits: &Limits, sha256: impl Fn(&str) -> String) -> Told {
         let told = story::read(&self.events, limits);
         let server = bench.simulator.server().lock().unwrap();
         let mut states: BTreeMap<_, JobState> = BTreeMap::new();
@@ -94,17 +99,16 @@ impl Books {
             assert_eq!(n_doubts, state.n_in_doubt, "{}: every doubt is counted", job.index);
             let fold = states.remove(&job.id).unwrap_or_default();
             assert_eq!(&fold, state, "{}: the state is the fold of the events", job.index);
-            check_files(&bench.path("out"), state);
+            check_files(state, &sha256);
         }
         told
     }
 }
 
-fn check_files(out: &Path, state: &JobState) {
+fn check_files(state: &JobState, sha256: impl Fn(&str) -> String) {
     let Phase::Finished(Outcome::Succeeded(artifacts)) = &state.phase else { return };
     assert!(!artifacts.is_empty(), "a success has images");
     for artifact in artifacts {
-        let bytes = fs::read(out.join(&artifact.file_name)).unwrap();
-        assert_eq!(artifact.sha256[..], Sha256::digest(&bytes)[..], "{}", artifact.file_name);
+        assert_eq!(hex(&artifact.sha256), sha256(&artifact.file_name), "{}", artifact.file_name);
     }
 }

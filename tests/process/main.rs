@@ -4,6 +4,7 @@ mod again;
 mod begin;
 mod bench;
 mod books;
+mod bucket;
 mod choices;
 mod chores;
 mod clients;
@@ -43,6 +44,7 @@ mod served;
 mod sessions;
 mod shards;
 mod sizes;
+mod storage;
 mod storm;
 #[path = "../simulation/story.rs"]
 mod story;

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::units::bytes;
-use crate::cli::flags::{ProgressArgs, run_folder};
+use crate::cli::flags::{ProgressArgs, folder, run_folder};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, grouped};
@@ -72,7 +72,7 @@ pub(crate) struct ExportArgs {
     pub to: ExportFormat,
 
     /// The dataset's folder [default: OUT/export/FORMAT]
-    #[arg(short = 'o', long = "dir", value_name = "DIR")]
+    #[arg(short = 'o', long = "dir", value_name = "DIR", value_parser = folder())]
     pub dir: Option<PathBuf>,
 
     /// One split name, or several with shares: train=0.9,test=0.1. The id of an image decides its split, so it stays there when

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::ProgressArgs;
+use crate::cli::flags::{ProgressArgs, folder};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::summary::jobs;
 use crate::cli::output::{fail, print, print_message};
@@ -31,7 +31,7 @@ pub(crate) struct MergeArgs {
     #[arg(required = true, value_name = "SHARD")]
     pub shards: Vec<PathBuf>,
 
-    #[arg(help = "Output folder [default: the one folder that is given]", short, long, env = "PROMPTBATCH_OUT")]
+    #[arg(help = "Output folder [default: the one folder that is given]", short, long, value_parser = folder(), env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
     #[command(flatten)]
@@ -86,6 +86,6 @@ fn exit_of(error: &MergeError) -> Exit {
         | MergeError::Different { .. }
         | MergeError::Taken(_) => Exit::Usage,
         MergeError::Ledger(error) => Exit::of_ledger(error),
-        MergeError::Image { .. } | MergeError::Results(_) => Exit::Error,
+        MergeError::Image { .. } | MergeError::Store(_) | MergeError::Results(_) => Exit::Error,
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::manifest::{ListFormat, ManifestArgs, choice, out_dir, source};
 use crate::cli::flags::provider::ProviderArgs;
 use crate::cli::flags::units::{InFlight, in_flight};
-use crate::cli::flags::{Display, ProgressArgs, some_jobs};
+use crate::cli::flags::{Display, ProgressArgs, folder, some_jobs};
 use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, choosing, jobs, near};
@@ -82,7 +82,7 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub provider: ProviderArgs,
 
-    #[arg(help = "Output folder [default: out/<name of the manifest>]", short, long, env = "PROMPTBATCH_OUT")]
+    #[arg(help = "Output folder [default: out/<name of the manifest>]", short, long, value_parser = folder(), env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
     /// Print one JSON object instead of text

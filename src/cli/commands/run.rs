@@ -11,7 +11,7 @@ use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
 use crate::cli::flags::provider::{ProviderArgs, base_url_help};
 use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
-use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs};
+use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, folder};
 use crate::cli::messages::estimate::PlanSettings;
 use crate::cli::messages::progress::{ended, operation_progress, reporters};
 use crate::cli::messages::{diagnostics, summary};
@@ -22,6 +22,7 @@ use crate::driver::stop::stopper;
 use crate::model::escape::escape;
 use crate::model::limits::{Concurrency, Limits};
 use crate::model::partition::Partition;
+use crate::model::storage_url::{StorageUrl, StorageUrlError};
 use crate::provider::config::ProviderConfig;
 use crate::provider::registry;
 use crate::provider::spec::TokenSource;
@@ -59,7 +60,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
-    #[arg(help = "Output folder [default: out/<name of the manifest>]", short, long, env = "PROMPTBATCH_OUT")]
+    #[arg(help = "Output folder [default: out/<name of the manifest>]", short, long, value_parser = folder(), env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
     #[command(flatten)]
@@ -85,6 +86,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub images: ImageArgs,
 
+    /// Where the images go, instead of OUT: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///folder`. Keys come
+    /// from the environment. Later runs in OUT use the same place
+    #[arg(long = "images", value_name = "URL", env = "PROMPTBATCH_IMAGES", hide_env_values = true)]
+    pub images_at: Option<String>,
+
     /// Show what the run would do, like `plan`; send and write nothing
     #[arg(long, env = "PROMPTBATCH_DRY_RUN", action = ArgAction::SetTrue)]
     pub dry_run: bool,
@@ -105,6 +111,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub show: ShowArgs,
 }
+
+/// Address of the images that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("could not use the address of --images: {0}")]
+struct ImagesError(StorageUrlError);
 
 /// Runs a manifest, or continues its run.
 pub(crate) fn run(args: &RunArgs) -> Exit {
@@ -200,6 +211,9 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         settings.token = args.access.token_file.clone().map_or(TokenSource::Environment, TokenSource::File);
         settings.request_timeout = args.access.request_timeout;
     });
+    // The text is not repeated, because it may contain a key.
+    let images = args.images_at.as_deref().map(str::parse::<StorageUrl>).transpose();
+    let images = images.map_err(|error| fail(Exit::Usage, &ImagesError(error)))?;
     Ok(Options {
         source: source(&args.manifest, args.provider.provider).into(),
         choice: choice(&args.manifest),
@@ -207,6 +221,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         provider,
         limits: share(args, args.pace.limits()),
         image_limits: args.images.limits(),
+        images,
         style: args.style.overrides(),
         formula_guard: args.guard.is_wanted(),
         consent: Consent { is_manifest_replaced: args.replace_manifest, ..args.consent.consent() },

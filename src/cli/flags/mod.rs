@@ -7,7 +7,7 @@ pub(super) mod style;
 pub(super) mod units;
 
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -355,12 +355,26 @@ pub(super) fn some_jobs(text: &str) -> Result<NonZeroU64, String> {
 /// Parses the output folder of a run. A file is refused: most users who name the manifest mean its folder.
 pub(super) fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
+        check_folder(&path)?;
         if !path.is_file() {
             return Ok(path);
         }
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Err(format!("it is a file; name the output folder of a run, for example out/{stem}"))
     })
+}
+
+/// Parses a folder that is written.
+pub(super) fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| check_folder(&path).map(|()| path))
+}
+
+/// Refuses an address, which would be the path of a folder called `s3:`.
+fn check_folder(path: &Path) -> Result<(), String> {
+    if path.to_string_lossy().contains("://") {
+        return Err("it is an address, and this is a folder on disk; only the images of a run can be in object storage (run --images)".to_owned());
+    }
+    Ok(())
 }
 
 fn at_least_one(text: &str) -> Result<NonZeroU32, String> {

@@ -1,5 +1,8 @@
 //! Image being received: gathered in memory, checked, and written to a temporary file.
 
+#[cfg(feature = "cloud")]
+mod received;
+
 use std::fs::File;
 use std::sync::Arc;
 
@@ -28,7 +31,7 @@ const UNKNOWN_BEGIN_BYTES: usize = 66 << 10;
 
 /// Image whose latest bytes are in memory, and whose earlier bytes are in a temporary file.
 #[derive(Debug)]
-pub(super) struct ImageWriter {
+pub(in crate::images) struct ImageWriter {
     place: Arc<OutputDir>,
     name: ImageName,
     gathered: Vec<u8>,

@@ -34,6 +34,11 @@ pub(super) trait World {
     fn put(&self, name: &str, bytes: &[u8]);
 
     fn remove(&self, name: &str);
+
+    /// Says that an earlier image of a job gives way to a later one of the same job, if it has the name that is the job's own.
+    fn writes_over_own(&self) -> bool {
+        true
+    }
 }
 
 /// Store in a temporary folder, which is removed with the value.

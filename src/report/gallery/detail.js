@@ -38,7 +38,7 @@ function drawDetail() {
   const focused = document.activeElement?.id;
   const picked = picks.includes(entry);
   const full = image && url
-    ? el('img', { src: url, alt: visible(job.prompt), class: 'full', width: image.width, height: image.height }) : placeholder(entry);
+    ? el('img', { src: url, alt: visible(job.prompt), class: 'full', title: isElsewhere ? t('elsewhere') : null, width: image.width, height: image.height }) : placeholder(entry);
   if (image && url) full.addEventListener('error', () => full.replaceWith(placeholder(entry)));
   const arrow = (id, key, step, path) => el('button', {
     type: 'button', id, class: `arrow ${id}`, 'aria-label': t(key), title: t(key), disabled: i + step < 0 || i + step >= list.length, onclick: () => stepDetail(step),
@@ -53,7 +53,7 @@ function drawDetail() {
         el('button', { type: 'button', id: 'close', class: 'tool icon', text: '×', 'aria-label': t('close'), title: t('close'), onclick: closeDetail })),
       said('p', job.prompt, { class: 'prompt' }),
       el('div', { class: 'actions' }, copy,
-        image && url ? el('a', { href: url, target: '_blank', rel: 'noopener noreferrer', class: 'button', text: t('open') }) : null,
+        image && url && !isElsewhere ? el('a', { href: url, target: '_blank', rel: 'noopener noreferrer', class: 'button', text: t('open') }) : null,
         image ? button(picked ? 'unpick' : 'pick', () => { togglePick(entry); drawDetail(); }, { id: 'pick', 'aria-pressed': String(picked) }) : null),
       job.error ? el('div', { class: `why ${job.status}` }, el('b', { text: job.code }), said('p', job.error)) : null,
       el('dl', {}, factsOf(entry).map(([name, value]) => [el('dt', { dir: 'auto', text: name }), said('dd', value)]))));
@@ -70,12 +70,15 @@ function factsOf({ job, image }) {
     [t('seconds'), job.seconds === null ? null : seconds(job.seconds)],
     [t('submitted'), job.submitted && moment(job.submitted)], [t('finished'), job.finished && moment(job.finished)],
     [t('pixels'), image && (isOtherSize({ job, image }) ? `${pixels(image)}: ${t('other_size', job.size)}` : pixels(image))], [t('bytes'), image && fileSize(image.bytes)],
-    [t('file'), image?.file], ['SHA-256', image?.sha256], [t('task'), job.task], [t('id'), job.id],
+    [t('file'), image && head.place ? `${head.place}/${image.file}` : image?.file], ['SHA-256', image?.sha256], [t('task'), job.task], [t('id'), job.id],
     [t('attempts'), job.attempts], [t('doubts'), job.in_doubt], [t('lost'), job.lost],
   ];
   return facts.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) =>
     [name, typeof value === 'number' ? number(value, 6) : value]);
 }
+
+// Whether the images are in object storage, where a browser cannot open them.
+const isElsewhere = Boolean(head.place) && !head.place.startsWith('file://');
 
 function detailKeys(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;

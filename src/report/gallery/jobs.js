@@ -4,6 +4,14 @@ const head = JSON.parse($('head').textContent);
 const jobs = [];
 const without = new Set(JSON.parse($('without').textContent));
 
+// Returns the URL of an image. A browser cannot open object storage: the thumbnail then stands for the image.
+function addressOf(image) {
+  const path = address(image.file);
+  if (!path || !head.place) return path;
+  if (head.place.startsWith('file://')) return head.place.split('/').map((part, i) => i < 3 ? part : encodeURIComponent(part)).join('/') + path.slice(1);
+  return thumbnail({ image, url: path });
+}
+
 // Items of the grid: images, and jobs without an image.
 const entries = [];
 // Entries that pass the filters, in order.
@@ -16,7 +24,7 @@ for (const block of document.querySelectorAll('script.jobs')) {
     job.entries = [];
     job.seconds = job.finished && job.submitted ? Math.max(0, job.finished - job.submitted) / 1000 : null;
     for (const [nth, image] of (job.images ?? [null]).entries()) {
-      const entry = { job, image, nth, url: image && address(image.file) };
+      const entry = { job, image, nth, url: image && addressOf(image) };
       job.entries.push(entry);
       entries.push(entry);
     }

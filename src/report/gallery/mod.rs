@@ -20,6 +20,7 @@ use crate::fsio::owned_file;
 use crate::model::counts::StatusCounts;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
+use crate::model::storage_url::StorageUrl;
 use crate::model::time::Timestamp;
 use crate::report::gallery::row::PaceRow;
 use crate::report::value::hex;
@@ -74,6 +75,8 @@ pub(crate) struct Head<'a> {
     pub columns: &'a [String],
     /// Numbers of jobs by status, including jobs that are not on this page.
     pub counts: StatusCounts,
+    /// Place of the images in object storage; `None` for the folder of the page.
+    pub place: Option<&'a StorageUrl>,
     /// Time at which the page was made.
     pub made_at: Timestamp,
 }
@@ -84,6 +87,8 @@ struct HeadData<'a> {
     provider: &'a str,
     columns: &'a [String],
     jobs: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     made: i64,
 }
 
@@ -106,8 +111,9 @@ impl<W: Write> GalleryPage<W> {
         );
         let [before, between, behind, _] = parts();
         write!(out, "{before}{policy}{between}{STYLE}{behind}")?;
-        let Head { name, provider, columns, counts, made_at } = *head;
-        let data = HeadData { name, provider, columns, jobs: counts.n_jobs(), made: made_at.millis() };
+        let Head { name, provider, columns, counts, place, made_at } = *head;
+        let place = place.map(ToString::to_string);
+        let data = HeadData { name, provider, columns, jobs: counts.n_jobs(), place, made: made_at.millis() };
         write_block(&mut out, "head", &inert(&data)?)?;
         Ok(Self { out, columns: columns.to_owned(), n_jobs: 0, n_bytes: 0, block_bytes: 0 })
     }

@@ -32,6 +32,7 @@ fn page(name: &str, rows: &[JobRecord], without: &[Artifact]) -> String {
         provider: "modelscope",
         columns: &columns,
         counts: StatusCounts { n_pending: 3, ..StatusCounts::default() },
+        place: None,
         made_at: Timestamp::from_millis(5),
     };
     let mut page = GalleryPage::new(Vec::new(), &head).unwrap();
@@ -82,6 +83,28 @@ fn nothing_from_outside_is_markup() {
     assert_eq!(data(&page, "id=\"head\"")[0]["name"], HOSTILE);
     assert_eq!(jobs[0][0]["images"][0]["file"], HOSTILE);
     assert_eq!(data(&page, "id=\"without\"")[0][0], "ab".repeat(32));
+}
+
+/// Goal: the script knows where images are, and a hostile address is no markup.
+#[test]
+fn the_page_says_where_its_images_are() {
+    let place: StorageUrl = "s3://bucket/<script>".parse().unwrap();
+    let head = |place| Head {
+        name: "n",
+        provider: "p",
+        columns: &[],
+        counts: StatusCounts::default(),
+        place,
+        made_at: Timestamp::default(),
+    };
+    let page = |place| {
+        let page = GalleryPage::new(Vec::new(), &head(place)).unwrap();
+        String::from_utf8(page.finish([]).unwrap()).unwrap()
+    };
+    let (there, here) = (page(Some(&place)), page(None));
+    assert_eq!(data(&there, "id=\"head\"")[0]["place"], "s3://bucket/<script>");
+    assert!(data(&here, "id=\"head\"")[0].get("place").is_none());
+    assert_eq!(scripts(&there).len(), scripts(&here).len());
 }
 
 #[test]
@@ -166,7 +189,7 @@ fn a_page_has_room_for_so_many_jobs_and_their_blocks_are_parted() {
     let blocks: Vec<_> = data(&parted, "class=\"jobs\"").iter().map(|block| block.as_array().unwrap().len()).collect();
     assert_eq!(blocks, [2, 2], "each job says it twice, in its prompt and in a column");
     let counts = StatusCounts::default();
-    let head = Head { name: "", provider: "", columns: &[], counts, made_at: Timestamp::default() };
+    let head = Head { name: "", provider: "", columns: &[], counts, place: None, made_at: Timestamp::default() };
     let mut page = GalleryPage::new(io::sink(), &head).unwrap();
     page.n_bytes = BYTES_MAX - 1_000_000;
     let n_taken = (0..9).filter(|_| page.write(&long).unwrap()).count();

@@ -75,6 +75,7 @@ const WORDS = {
   close: ['Close', '关闭'],
   detail: ['One image', '单张图片'],
   no_image: ['No image', '没有图片'],
+  elsewhere: ['A thumbnail: the image is in object storage', '缩略图：原图在对象存储中'],
   no_thumbnail: ['The image is missing or damaged', '图片缺失或损坏'],
   pick: ['Add to compare', '选入对比'],
   unpick: ['Added to compare', '已选'],

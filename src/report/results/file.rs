@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::fsio::atomic_file::{AtomicFile, first};
 use crate::model::amount::Amount;
 use crate::model::phase::JobRecord;
+use crate::model::storage_url::StorageUrl;
 use crate::report::results::{self, BYTE_ORDER_MARK, Results, ResultsFileFormat};
 
 /// Writes the results to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
@@ -32,6 +33,12 @@ impl ResultsWriter {
         }
         let results = Results::new(file, format, provider, columns, has_rows).map_err(error_at(path))?;
         Ok(Self { results, path: path.to_owned() })
+    }
+
+    /// Names the images by their addresses at this place. `None` names them by their paths below the output folder.
+    #[must_use]
+    pub(crate) fn placed(self, place: Option<StorageUrl>) -> Self {
+        Self { results: self.results.placed(place), ..self }
     }
 
     /// Adds one job. `cost` is `None` if its price is unknown.

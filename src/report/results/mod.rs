@@ -16,6 +16,7 @@ use crate::fsio::owned_file;
 use crate::model::amount::Amount;
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
+use crate::model::storage_url::StorageUrl;
 use crate::report::results::guard::guarded;
 use crate::report::value::{CellValue, NESTED, NamedValues, hex, nested};
 
@@ -49,6 +50,9 @@ pub(crate) const COLUMNS: [&str; 26] = [
     "submits_in_doubt",
     "tasks_lost",
 ];
+
+/// Place of the name of the image among them.
+const FILE_NAME: usize = 3;
 
 /// Names of our columns behind the manifest's own. `cost` is the certain cost of all submissions of a job. Only the
 /// first line of a job has it, so that the column adds up. `row` is the number of the manifest's row.
@@ -109,6 +113,8 @@ pub(crate) struct Results<W: Write> {
     last: &'static [&'static str],
     /// Records that the ledger has the rows of the jobs.
     has_rows: bool,
+    /// Place of the images; `None` for the output folder.
+    place: Option<StorageUrl>,
 }
 
 enum RowEncoder<W: Write> {
@@ -145,7 +151,12 @@ impl<W: Write> Results<W> {
                 RowEncoder::Jsonl { out: BufWriter::new(out), names }
             }
         };
-        Ok(Self { lines, provider: provider.to_owned(), columns, last, has_rows })
+        Ok(Self { lines, provider: provider.to_owned(), columns, last, has_rows, place: None })
+    }
+
+    /// Names the images by their addresses at this place.
+    pub(crate) fn placed(self, place: Option<StorageUrl>) -> Self {
+        Self { place, ..self }
     }
 
     /// Writes the lines of one job. `cost` is `None` if its price is unknown.
@@ -159,7 +170,10 @@ impl<W: Write> Results<W> {
     }
 
     fn write_line(&mut self, record: &JobRecord, artifact: Option<&Artifact>, cost: Option<Amount>) -> io::Result<()> {
-        let own = fields(record, artifact, &self.provider);
+        let mut own = fields(record, artifact, &self.provider);
+        if let (Some(place), Some(artifact)) = (&self.place, artifact) {
+            own[FILE_NAME] = CellValue::Text(place.of(&artifact.file_name).into());
+        }
         let carried = |column| record.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
         let further = self.columns.iter().map(|column| CellValue::text_of(carried(column)));
         let cost = cost.map_or(CellValue::None, |cost| CellValue::Real(cost.number()));

@@ -25,7 +25,6 @@ pub use crate::run::export::error::ExportError;
 pub use crate::run::export::options::{ExportOptions, ShardLimits};
 pub use crate::run::export::writer::{Exported, LeftOut};
 
-use crate::images::adapters;
 use crate::model::outcome::Outcome;
 use crate::model::phase::Phase;
 use crate::model::progress::{Meter, Operation, Progress};
@@ -36,6 +35,7 @@ use crate::run::export::folder::FolderWriter;
 use crate::run::export::record::ExportRecord;
 use crate::run::export::shards::ShardWriter;
 use crate::run::export::writer::{DatasetWriter, ExportContext};
+use crate::run::place;
 use crate::store::settings::ReadSettings;
 use crate::store::typed::Typed;
 use crate::store::{JobSet, RunReader, stores};
@@ -49,7 +49,7 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
         return Err(ExportError::NoParquet);
     }
     let run = stores::open_for_reading(&options.out)?;
-    let images = adapters::saved(&options.out);
+    let images = place::saved::<ExportError>(&options.out, &*run)?;
     run.in_snapshot(|| {
         let provider = run.provider_name()?;
         let columns = Columns::new(&provider, &run.columns()?, &options.caption)?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::images::error::StoreError;
 use crate::run::outputs::OutputConflict;
 use crate::run::projection::ProjectionError;
 use crate::store::error::LedgerError;
@@ -75,6 +76,9 @@ pub enum MergeError {
         /// Error of the operating system.
         source: io::Error,
     },
+    /// Storage of the images that cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Results that cannot be written.
     #[error(transparent)]
     Results(#[from] ProjectionError),

@@ -7,18 +7,50 @@ use std::path::Path;
 
 use crate::fsio::atomic_file::AtomicFile;
 use crate::fsio::folder;
+use crate::images::error::StoreError;
 use crate::images::{SavedImages, adapters};
 use crate::model::event::{Event, EventKind, Redo};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Fault, Outcome};
+use crate::model::storage_url::StorageUrl;
 use crate::run::merge::error::MergeError;
 use crate::run::session::SPOOL;
 
+/// Images of all parts, on their way into the merged run.
+pub(super) struct Images<'a> {
+    out: &'a Path,
+    /// Images of each part. Empty if the images of all parts are at a common place, where they stay.
+    parts: Vec<Box<dyn SavedImages>>,
+    /// Images of the merged run.
+    merged: Box<dyn SavedImages>,
+    /// Jobs by the names of their images.
+    taken: HashMap<String, JobId>,
+}
+
+impl<'a> Images<'a> {
+    /// Opens the images of these parts, which are in their folders, or all at `place`.
+    pub(super) fn new(out: &'a Path, parts: &[&Path], place: Option<&StorageUrl>) -> Result<Self, MergeError> {
+        let parts: Result<Vec<_>, StoreError> = match place {
+            None => parts.iter().map(|part| adapters::saved(part, None)).collect(),
+            Some(_) => Ok(vec![]),
+        };
+        Ok(Self { out, parts: parts?, merged: adapters::saved(out, None)?, taken: HashMap::new() })
+    }
+
+    /// Puts the images of an event of a part into the folder of the merged run. Images at a common place stay there.
+    pub(super) fn placed(&mut self, part: usize, event: Event) -> Result<Event, MergeError> {
+        match self.parts.get(part) {
+            Some(from) => placed(event, &**from, (self.out, &*self.merged), &mut self.taken),
+            None => Ok(event),
+        }
+    }
+}
+
 /// Puts the images of an event into the folder of the merged run.
-pub(super) fn placed(
+fn placed(
     mut event: Event,
     from: &dyn SavedImages,
-    out: &Path,
+    (out, merged): (&Path, &dyn SavedImages),
     taken: &mut HashMap<String, JobId>,
 ) -> Result<Event, MergeError> {
     let job = event.job;
@@ -44,7 +76,7 @@ pub(super) fn placed(
             image.file_name = apart(&image.file_name, job);
         }
         // A file that is there is this image, or a file of the user's, which is not replaced.
-        if out.join(&image.file_name).exists() && adapters::saved(out).verify(image).is_err() {
+        if out.join(&image.file_name).exists() && merged.verify(image).is_err() {
             image.file_name = apart(&image.file_name, job);
         }
         let failed = |source| MergeError::Image { image: own.file_name.clone(), out: out.to_owned(), source };

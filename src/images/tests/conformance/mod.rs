@@ -7,6 +7,8 @@ mod saved_images;
 mod saves;
 
 use crate::images::memory::MemoryStore;
+#[cfg(feature = "cloud")]
+use crate::images::object::tests::ObjectWorld;
 use crate::images::tests::{LocalWorld, World};
 use crate::images::validate::verdict::CheckLimits;
 
@@ -15,8 +17,8 @@ type NewWorld = fn(CheckLimits) -> Box<dyn World>;
 
 /// Makes a module of tests for each store.
 macro_rules! conformance {
-    ($($store:ident: $new:expr),+ $(,)? => $tests:tt) => {
-        $(mod $store {
+    ($($(#[$condition:meta])? $store:ident: $new:expr),+ $(,)? => $tests:tt) => {
+        $($(#[$condition])? mod $store {
             use super::*;
             conformance!(@ $new, $tests);
         })+
@@ -32,6 +34,10 @@ macro_rules! conformance {
 conformance! {
     local: |limits| Box::new(LocalWorld::new(limits)),
     memory: |limits| Box::new(MemoryStore::new(limits)),
+    #[cfg(feature = "cloud")]
+    object: |limits| Box::new(ObjectWorld::new(limits, true)),
+    #[cfg(feature = "cloud")]
+    object_without_conditions: |limits| Box::new(ObjectWorld::new(limits, false)),
     => [
         saves::an_image_is_saved_under_its_name_and_described,
         saves::the_bytes_decide_the_extension,

@@ -1,0 +1,116 @@
+"""A bucket of object storage for the tests: moto's S3 with versions, with faults on request.
+
+Prints its port, then answers commands from standard input, one line of JSON each. It ends with its standard input.
+
+    list            every key with the SHA-256 of each of its versions since it was last removed, oldest first
+    delete KEY      removes all versions of an object
+    put KEY TEXT    writes an object
+    fail SHARE      answers 503 to this share of the requests; of the writes, every second one is done before
+    delay SECONDS   holds back each answer to a write, which is done by then
+    count           numbers of writes that were done, and of answers 503
+"""
+
+import hashlib
+import json
+import random
+import sys
+import threading
+import time
+import urllib.parse
+
+import boto3
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+BUCKET = "bucket"
+
+state = {"fail": 0.0, "delay": 0.0, "writes": 0, "failures": 0}
+chance = random.Random(4711)
+lock = threading.Lock()
+backend = DomainDispatcherApplication(create_backend_app)
+
+
+def app(environ, start_response):
+    own = environ.get("HTTP_X_TEST") is not None
+    is_write = environ["REQUEST_METHOD"] == "PUT"
+    with lock:
+        fails = not own and chance.random() < state["fail"]
+        is_done = is_write and chance.random() < 0.5
+    if fails and not is_done:
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    status = []
+    body = b""
+    if not fails or is_done:
+        body = b"".join(backend(environ, lambda code, headers, *_: status.append((code, headers)) or (lambda _: None)))
+        if is_write and not own and status[0][0].startswith("200"):
+            with lock:
+                state["writes"] += 1
+            time.sleep(state["delay"])
+    if fails:
+        with lock:
+            state["failures"] += 1
+        start_response("503 Slow Down", [("Content-Type", "application/xml"), ("Content-Length", str(len(SLOW_DOWN)))])
+        return [SLOW_DOWN]
+    start_response(*status[0])
+    return [body]
+
+
+class Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_):
+        pass
+
+
+server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+s3 = boto3.client(
+    "s3",
+    endpoint_url=f"http://127.0.0.1:{server.port}",
+    region_name="us-east-1",
+    aws_access_key_id="the-test",
+    aws_secret_access_key="itself",
+    config=boto3.session.Config(proxies={}),
+)
+s3.meta.events.register("before-sign.s3.*", lambda request, **_: request.headers.add_header("x-test", "1"))
+s3.create_bucket(Bucket=BUCKET)
+s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+print(server.port, flush=True)
+
+
+def versions(kind="Versions"):
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET)
+    return [version for page in pages for version in page.get(kind, [])]
+
+
+def listed():
+    found = {}
+    for version in sorted(versions() + versions("DeleteMarkers"), key=lambda version: version["LastModified"]):
+        if "Size" not in version:
+            found.pop(version["Key"], None)
+            continue
+        body = s3.get_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])["Body"].read()
+        found.setdefault(version["Key"], []).append(hashlib.sha256(body).hexdigest())
+    return found
+
+
+def answer(command, *words):
+    if command == "list":
+        return listed()
+    if command == "delete":
+        for version in versions():
+            if version["Key"] == words[0]:
+                s3.delete_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])
+        return None
+    if command == "put":
+        s3.put_object(Bucket=BUCKET, Key=words[0], Body=words[1].encode())
+        return None
+    if command == "count":
+        return {name: state[name] for name in ("writes", "failures")}
+    state[command] = float(words[0])
+    return None
+
+
+for line in sys.stdin:
+    print(json.dumps(answer(*line.split())), flush=True)
