@@ -162,7 +162,11 @@ fn open_shards(named: &[PathBuf]) -> Result<Vec<Shard>, MergeError> {
 
 /// Returns whether a run is a merge that was interrupted.
 fn is_incomplete(run: &dyn RunReader) -> Result<bool, LedgerError> {
-    Ok(run.part()?.is_some_and(|(_, whole)| whole.starts_with(INCOMPLETE)))
+    Ok(match run.part()? {
+        Some((_, whole)) => whole.starts_with(INCOMPLETE),
+        // It was interrupted before anything was recorded.
+        None => run.manifest_fingerprint()?.is_none(),
+    })
 }
 
 /// Opens all runs in the folder `shards` of a folder, in the order of their names.
@@ -227,8 +231,11 @@ const fn worth(state: &JobState) -> u8 {
 /// Opens the ledger of the merged run, which is new or left by an interrupted merge of the same parts.
 fn create(out: &Path, first: &Shard) -> Result<Box<dyn RunWriter>, MergeError> {
     let is_own = |run: &dyn RunReader| {
-        let part = run.part()?;
-        Ok::<_, LedgerError>(part.is_some_and(|(_, whole)| whole == format!("{INCOMPLETE} {}", first.whole)))
+        Ok::<_, LedgerError>(match run.part()? {
+            Some((_, whole)) => whole == format!("{INCOMPLETE} {}", first.whole),
+            // A merge that was killed at its very beginning.
+            None => run.manifest_fingerprint()?.is_none(),
+        })
     };
     match stores::read_snapshot(out, is_own) {
         Ok(true) => (),

@@ -12,8 +12,11 @@ use crate::store::{RunReader, stores};
 /// Refuses a folder without a run whose parts have been run: its jobs would be paid for again.
 pub(super) fn check_first(out: &Path, wanted: Option<Partition>) -> Result<(), RunError> {
     let shards = fs::read_dir(out.join(SHARDS)).into_iter().flatten().flatten().map(|entry| entry.path());
+    // A merge that was killed at its very beginning leaves a ledger with nothing in it.
+    let is_begun =
+        |run: &dyn RunReader| Ok::<_, LedgerError>(run.part()?.is_some() || run.manifest_fingerprint()?.is_some());
     let has_run =
-        |path: &Path| !matches!(stores::read_snapshot(path, |run| run.part()), Err(LedgerError::Missing { .. }));
+        |path: &Path| !matches!(stores::read_snapshot(path, is_begun), Ok(false) | Err(LedgerError::Missing { .. }));
     if wanted.is_some() || has_run(out) || !shards.into_iter().any(|shard| has_run(&shard)) {
         return Ok(());
     }

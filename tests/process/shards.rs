@@ -179,7 +179,7 @@ fn a_merge_that_is_killed_is_repeated() {
         }
         let output = bench.run("prompts.csv", &["--progress", "none", "--retries", "0"]);
         expect_code(&output, 2);
-        n_refused += u32::from(stderr(&output).contains("a merge that was interrupted"));
+        n_refused += u32::from(stderr(&output).contains("`promptbatch merge`"));
         assert_eq!(bench.stats().n_submits, n_submits, "nothing is paid for again");
     }
     if !fs::exists(bench.path("out/results.csv")).unwrap() {
