@@ -85,7 +85,7 @@ pub async fn drive(
         release(&events, &mut spooled, context);
         reporters.show(now, &events, &engine.pace(now));
         while let Some(notice) = context.store.take_notice() {
-            reporters.note(&notice);
+            reporters.note(now, &notice);
         }
         let loaded = match perform(actions, ledger, context, &meter, &mut under_way).await {
             Ok(loaded) => loaded,

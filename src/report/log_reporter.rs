@@ -106,7 +106,7 @@ impl Reporter for LogReporter {
         self.write(&lines);
     }
 
-    fn note(&mut self, text: &str) {
+    fn note(&mut self, _now: Moment, text: &str) {
         self.write(&[escape(text)]);
     }
 

@@ -40,7 +40,7 @@ pub trait Reporter: Send {
     fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot);
 
     /// Receives a text for people about something that no event tells, such as an outage of the storage of the images.
-    fn note(&mut self, _text: &str) {}
+    fn note(&mut self, _now: Moment, _text: &str) {}
 
     /// Ends the output: the run is over, finished or stopped early.
     fn end(&mut self);
@@ -55,8 +55,8 @@ impl Reporter for Reporters {
         self.0.iter_mut().for_each(|reporter| reporter.show(now, events, pace));
     }
 
-    fn note(&mut self, text: &str) {
-        self.0.iter_mut().for_each(|reporter| reporter.note(text));
+    fn note(&mut self, now: Moment, text: &str) {
+        self.0.iter_mut().for_each(|reporter| reporter.note(now, text));
     }
 
     fn end(&mut self) {

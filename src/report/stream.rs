@@ -240,6 +240,10 @@ impl Reporter for JsonLinesReporter {
         }
     }
 
+    fn note(&mut self, now: Moment, text: &str) {
+        let _ = self.out.write_all(message(now.wall(), text).as_bytes()).and_then(|()| self.out.flush());
+    }
+
     /// Writes nothing: the caller that knows the exit code writes the last line.
     fn end(&mut self) {}
 }

@@ -111,7 +111,7 @@ impl Reporter for TtyReporter {
         }
     }
 
-    fn note(&mut self, text: &str) {
+    fn note(&mut self, _now: Moment, text: &str) {
         self.bar.println(escape(text));
     }
 

@@ -90,7 +90,7 @@ pub async fn run(
     let jobs = opened.as_ref().map(OpenedJobs::jobs);
     let columns = jobs.map_or_else(|| session.run.columns(), |jobs| Ok(jobs.columns().to_vec()))?;
     let style = style::check(&out, &*session.run, &style, &columns)?;
-    place::settle(&out, &mut *session.run, images.as_ref())?;
+    session.place = place::check(&out, &*session.run, images.as_ref())?;
     let may_replace = consent.is_manifest_replaced;
     let import = |jobs| plan::import(jobs, &out, &mut *session.run, may_replace, progress);
     let imported = jobs.map(import).transpose()?.flatten();

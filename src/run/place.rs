@@ -10,15 +10,24 @@ use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
 use crate::store::{JobSet, RunReader, RunWriter};
 
-/// Determines the place of the images from the user's wish and the place so far, and stores it. Once a job has begun, the place stays.
-pub(super) fn settle(out: &Path, run: &mut dyn RunWriter, wanted: Option<&StorageUrl>) -> Result<(), RunError> {
+/// Determines the place of the images from the user's wish and the place so far. Once a job has begun, the place stays.
+pub(super) fn check(
+    out: &Path,
+    run: &dyn RunReader,
+    wanted: Option<&StorageUrl>,
+) -> Result<Option<StorageUrl>, RunError> {
     let before = run.images()?;
-    let Some(wanted) = wanted.filter(|wanted| before.as_ref() != Some(*wanted)) else { return Ok(()) };
-    if has_begun(&*run)? {
+    let Some(wanted) = wanted.filter(|wanted| before.as_ref() != Some(*wanted)) else { return Ok(before) };
+    if has_begun(run)? {
         let was = before.map_or_else(|| out.display().to_string(), |place| place.to_string());
         return Err(RunError::OtherImages { out: out.to_owned(), was, wanted: wanted.to_string() });
     }
-    Ok(run.set_images(Some(wanted))?)
+    Ok(Some(wanted.clone()))
+}
+
+/// Stores the place for later sessions, once it has been tried out: a mistake in the address does not stay.
+pub(super) fn settle(run: &mut dyn RunWriter, place: Option<&StorageUrl>) -> Result<(), LedgerError> {
+    if run.images()?.as_ref() == place { Ok(()) } else { run.set_images(place) }
 }
 
 /// Returns whether any job may have images.

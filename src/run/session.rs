@@ -23,6 +23,7 @@ use crate::model::outcome::Outcome;
 use crate::model::output_options::OutputOptions;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::Progress;
+use crate::model::storage_url::StorageUrl;
 use crate::model::time::{Moment, Timestamp};
 use crate::provider::config::ProviderConfig;
 use crate::provider::{Provider, ProviderTraits};
@@ -61,6 +62,8 @@ pub(super) struct Session {
     pub(super) run: Box<dyn RunWriter>,
     /// Provider of the run's tasks.
     pub(super) provider: ProviderConfig,
+    /// Place of the images in object storage; `None` for the output folder.
+    pub(super) place: Option<StorageUrl>,
     consent: Consent,
     time: SessionClock,
     /// Incidents of the sessions before this one.
@@ -119,8 +122,8 @@ impl Session {
         let mut run = consent.open(&out, Some(&provider.identity()?.to_string()), time.began())?;
         replacing::settle(&out, &mut *run)?;
         run.keep_columns()?;
-        let incidents = run.incidents()?;
-        Ok(Self { out, run, provider, consent, time, incidents })
+        let (incidents, place) = (run.incidents()?, run.images()?);
+        Ok(Self { out, run, provider, place, consent, time, incidents })
     }
 
     /// Opens the ledger in the folder `out` for the provider that it names.
@@ -128,8 +131,8 @@ impl Session {
         let mut run = access.consent.open(&out, None, time.began())?;
         replacing::settle(&out, &mut *run)?;
         let provider = access.provider_of(&*run)?;
-        let incidents = run.incidents()?;
-        Ok(Self { out, run, provider, consent: access.consent, time, incidents })
+        let (incidents, place) = (run.incidents()?, run.images()?);
+        Ok(Self { out, run, provider, place, consent: access.consent, time, incidents })
     }
 
     /// Determines the price of an image, records it for later sessions, and checks that the limit on the cost can be kept.
@@ -230,7 +233,7 @@ impl Session {
         reporters: &mut Reporters,
         stops: &mut StopReceiver,
     ) -> Result<(Box<dyn RunWriter>, SessionEnd), RunError> {
-        let Self { out, mut run, provider, time: SessionClock { clock, began }, .. } = self;
+        let Self { out, mut run, provider, place, time: SessionClock { clock, began }, .. } = self;
         let poll_batch_max = provider.spec().poll_batch_max;
         let provider = provider.with(|settings| settings.spool = Some(out.join(SPOOL)));
         let client = provider.connect(work.image_limits.bytes_max)?;
@@ -239,8 +242,9 @@ impl Session {
             let is_saved = |record: &JobRecord| matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)));
             Ok::<_, LedgerError>(!owners.is_empty() && owners.iter().all(is_saved))
         })?;
-        let (place, patience) = (run.images()?, work.limits.outage_max);
+        let patience = work.limits.outage_max;
         let store = adapters::open(&out, place.as_ref(), patience, work.image_limits, work.style.postprocess)?;
+        place::settle(&mut *run, place.as_ref())?;
         let pictures = Arc::new(PictureFiles::new(run.pictures()?));
         let naming = Arc::new(work.style.naming);
         let context =

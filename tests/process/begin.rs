@@ -81,3 +81,17 @@ fn mistakes_are_told_to_editors() {
     let object: Value = serde_json::from_str(&stdout(&told)).expect("it is JSON");
     assert_eq!((told.status.code(), &object["jobs"], &object["n_mistakes"]), (Some(2), &Value::Null, &1.into()));
 }
+
+/// Goal: a build without object storage does not put the images elsewhere in silence, and the next run can do without.
+#[cfg(not(feature = "cloud"))]
+#[test]
+fn a_build_without_object_storage_says_so() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    let refused = bench.run("prompts.csv", &["--images", "s3://bucket/cats"]);
+    crate::bench::expect_code(&refused, 2);
+    assert!(stderr(&refused).contains("this build has no object storage"), "{}", stderr(&refused));
+    assert_eq!(bench.stats().n_submits, 0);
+    crate::bench::expect_code(&bench.run("prompts.csv", &[]), 0);
+    bench.check_images(2);
+}

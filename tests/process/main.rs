@@ -4,6 +4,7 @@ mod again;
 mod begin;
 mod bench;
 mod books;
+#[cfg(feature = "cloud")]
 mod bucket;
 mod choices;
 mod chores;
@@ -44,6 +45,7 @@ mod served;
 mod sessions;
 mod shards;
 mod sizes;
+#[cfg(feature = "cloud")]
 mod storage;
 mod storm;
 #[path = "../simulation/story.rs"]

@@ -91,6 +91,9 @@ fn keys_are_shown_and_stored_nowhere() {
     }
     assert!(stderr(&said[1]).contains("there is no such bucket"), "{}", stderr(&said[1]));
     assert_eq!(bench.stats().n_submits, 2, "nothing is paid for without a place for its image");
+    // A mistake in the address does not stay.
+    expect_code(&bench.output(&["run", "prompts.csv", "-o", "other", "--base-url", bench.simulator.url()]), 0);
+    assert_eq!(files(&bench.path("other/images")).len(), 2);
     // The program's messages do not repeat what a user has typed either.
     let mut texts: Vec<_> = said.iter().flat_map(|output| [output.stdout.clone(), output.stderr.clone()]).collect();
     for folder in ["out", "other"] {

@@ -94,7 +94,8 @@ fn words_without(text: &str, secrets: &[String]) -> String {
             format!("the answer was {status} {code}{}", message.map_or_else(String::new, |said| format!(" ({said})")))
         }
         (Some(status), None, _) => format!("the answer was {status}"),
-        (None, _, _) => text.to_owned(),
+        // The beginning names the request, which the message does already.
+        (None, _, _) => text.split_once(" - ").map_or(text, |(_, cause)| cause).to_owned(),
     };
     for secret in secrets.iter().filter(|secret| secret.len() > 3) {
         said = said.replace(secret.as_str(), "(hidden)");
@@ -137,6 +138,8 @@ mod tests {
         assert_eq!(words_without(body, &secrets), "the answer was 403 SignatureDoesNotMatch (check (hidden) and key)");
         let broken = "error sending request for url (https://a.example/c/1.png?sv=1&sig=other): reset";
         assert_eq!(words_without(broken, &[]), "error sending request for url (https://a.example/c/1.png reset");
+        let refused = "Generic S3 error: Error performing PUT http://a/b in 1ms - HTTP error: Connection refused";
+        assert_eq!(words_without(refused, &[]), "HTTP error: Connection refused");
         assert_eq!(words_without("status code: 503 Slow Down: ", &[]), "the answer was 503");
     }
 }

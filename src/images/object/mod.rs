@@ -66,7 +66,7 @@ impl ObjectStoreImages {
     ) -> Result<Self, StoreError> {
         let probe = Bucket::new(connect(url, Use::Write)?, url.clone(), PROBE_PATIENCE.min(patience));
         let worker = Worker::start().map_err(|error| StoreError::thread(url, &error))?;
-        let is_conditional = worker.wait(async move { is_conditional(&probe).await })?;
+        let is_conditional = worker.wait(async move { is_conditional(&probe).await }).map_err(explained)?;
         let store = Self::with(out, (connect(url, Use::Write)?, url, patience), limits, processing)?;
         if !is_conditional {
             store.images.bucket.set_unconditional();
@@ -131,6 +131,24 @@ impl ObjectStoreImages {
         }
         unreachable!("there are more numbers than objects")
     }
+}
+
+/// Adds what is the likely cause if S3 cannot be reached: there are no keys, and the role of the machine was asked for.
+fn explained(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Storage { doing, url, cause, is_outage: true, .. } if url.starts_with("s3://") && !has_keys() => {
+            let remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: without them, the role of a machine in the cloud was asked for";
+            StoreError::Storage { doing, url, cause, remedy, is_outage: false }
+        }
+        error => error,
+    }
+}
+
+/// Returns whether the environment names keys of S3, or says that none are needed.
+fn has_keys() -> bool {
+    ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SKIP_SIGNATURE"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
 }
 
 /// Returns whether the storage refuses to write over an object on request. One that knows no such request is tried out with a plain one.

@@ -1,5 +1,7 @@
 //! Tests of the image store in object storage: against storage in memory, with conditions and without, and with faults.
 
+pub(in crate::images) mod real;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
@@ -212,11 +214,7 @@ impl World for ObjectWorld {
 
     fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let mut files = self.keys();
-        let partials = self.out.path().join(".partial");
-        for entry in fs::read_dir(&partials).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            files.insert(format!(".partial/{}", path.file_name().unwrap().display()), fs::read(&path).unwrap());
-        }
+        files.extend(partials(&self.out));
         files
     }
 
@@ -234,6 +232,13 @@ impl World for ObjectWorld {
     fn writes_over_own(&self) -> bool {
         false
     }
+}
+
+/// Returns the partial downloads in an output folder.
+fn partials(out: &TempDir) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(out.path().join(".partial")).into_iter().flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| (format!(".partial/{}", path.file_name().unwrap().display()), fs::read(&path).unwrap())).collect()
 }
 
 fn probed(storage: &Storage) -> Result<bool, StoreError> {

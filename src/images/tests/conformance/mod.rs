@@ -8,26 +8,30 @@ mod saves;
 
 use crate::images::memory::MemoryStore;
 #[cfg(feature = "cloud")]
-use crate::images::object::tests::ObjectWorld;
+use crate::images::object::tests::{ObjectWorld, real::RealWorld};
 use crate::images::tests::{LocalWorld, World};
 use crate::images::validate::verdict::CheckLimits;
 
 /// Function that creates an empty store.
 type NewWorld = fn(CheckLimits) -> Box<dyn World>;
 
-/// Makes a module of tests for each store.
+/// Makes a module of tests for each store. Attributes of a store are those of its tests.
 macro_rules! conformance {
-    ($($(#[$condition:meta])? $store:ident: $new:expr),+ $(,)? => $tests:tt) => {
-        $($(#[$condition])? mod $store {
+    ($($(#[$condition:meta])* $store:ident: $new:expr),+ $(,)? => $tests:tt) => {
+        $(mod $store {
             use super::*;
-            conformance!(@ $new, $tests);
+            conformance!(@ [$($condition),*] $new, $tests);
         })+
     };
-    (@ $new:expr, [$($part:ident::$test:ident),+ $(,)?]) => {
-        $(#[tokio::test]
+    (@ $conditions:tt $new:expr, [$($part:ident::$test:ident),+ $(,)?]) => {
+        $(conformance!(% $conditions $new, $part, $test);)+
+    };
+    (% [$($condition:meta),*] $new:expr, $part:ident, $test:ident) => {
+        $(#[$condition])*
+        #[tokio::test]
         async fn $test() {
             $part::$test($new).await;
-        })+
+        }
     };
 }
 
@@ -38,6 +42,9 @@ conformance! {
     object: |limits| Box::new(ObjectWorld::new(limits, true)),
     #[cfg(feature = "cloud")]
     object_without_conditions: |limits| Box::new(ObjectWorld::new(limits, false)),
+    #[cfg(feature = "cloud")]
+    #[ignore = "needs the address of a storage in PROMPTBATCH_TEST_STORAGE, and its environment"]
+    storage: |limits| Box::new(RealWorld::new(limits)),
     => [
         saves::an_image_is_saved_under_its_name_and_described,
         saves::the_bytes_decide_the_extension,
