@@ -25,7 +25,7 @@ use crate::plan::replacement::{Replacement, recorded_path};
 use crate::store::diff::{DiffEntry, ManifestDiff};
 use crate::store::error::LedgerError;
 use crate::store::import::{Imported, ManifestFacts};
-use crate::store::settings::{ReadSettings, WriteSettings};
+use crate::store::settings::{ReadSettings, WriteSettings, preferred};
 use crate::store::typed::Typed;
 use crate::store::{JobSet, RunReader, RunWriter, stores};
 
@@ -202,22 +202,25 @@ pub fn count(manifest: &dyn CheckedJobs, choice: &JobChoice) -> Result<Chosen, P
 }
 
 /// Returns the price that a run of the manifest into the folder `out` would use. Also returns the cost of the run so far at
-/// that price. The argument `told` overrides the price. `None` means unknown. Reads every event, and writes nothing.
+/// that price. The argument `told` overrides the price, and `listed` is the last resort. `None` means unknown. Reads every event, and writes nothing.
 pub fn paid(
     manifest: &dyn CheckedJobs,
     out: &Path,
     told: Option<&Price>,
+    listed: Option<&Price>,
 ) -> Result<(Option<Price>, Option<Cost>), LedgerError> {
     let told = told.or(manifest.price()).cloned();
     let read = |run: &dyn RunReader| {
-        let price = told.clone().map_or_else(|| run.price_used(), |price| Ok(Some(price)))?;
+        let used = || Ok::<_, LedgerError>(preferred(run.price_used()?, listed.cloned()));
+        let price = told.clone().map_or_else(used, |price| Ok(Some(price)))?;
         let cost = price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
         Ok((price, cost))
     };
     match stores::read_snapshot(out, read) {
         Err(LedgerError::Missing { .. }) => {
-            let cost = told.as_ref().map(|_| Cost::default());
-            Ok((told, cost))
+            let price = told.or_else(|| listed.cloned());
+            let cost = price.as_ref().map(|_| Cost::default());
+            Ok((price, cost))
         }
         paid => paid,
     }

@@ -45,7 +45,7 @@ pub(super) enum CliCommand {
     Run(Box<RunArgs>),
     /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
     #[command(after_help = plan::HELP)]
-    Plan(PlanArgs),
+    Plan(Box<PlanArgs>),
     /// List every mistake in a manifest, with its line and a fix; sends nothing
     #[command(after_help = validate::HELP)]
     Validate(ValidateArgs),

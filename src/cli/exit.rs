@@ -154,6 +154,7 @@ mod tests {
             incidents: RunStats::default(),
             price: None,
             cost: None,
+            excess: None,
             stop,
             n_outstanding: 0,
             n_not_chosen: 0,

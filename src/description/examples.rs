@@ -40,6 +40,8 @@ pub struct Example {
     pub links: Option<Vec<String>>,
     /// Kind of the fault of a failed task.
     pub fault: Option<FaultWord>,
+    /// Cost that the answer says, such as `0.025 USD`.
+    pub cost: Option<String>,
 }
 
 /// Request and what is sent for it.

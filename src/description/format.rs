@@ -1,11 +1,15 @@
 //! Description of an image API: all that a client of it must know.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use crate::description::answers::{Accepted, Errors, ImageRules, Poll, RateHeaders};
 use crate::description::auth::{Auth, TokenHost};
 use crate::description::examples::{Example, RequestExample};
+use crate::description::list::List;
+use crate::description::pointer::Pointer;
 use crate::description::requests::{Find, LimitRules, Submit};
 use crate::description::span::{TimeOfDay, TimeSpan};
 use crate::description::words::{Billed, DoubtClass, Exchange, LaneScope};
@@ -88,6 +92,9 @@ pub struct Description {
     pub examples: Vec<Example>,
     /// Requests and what is sent for them, which `promptbatch providers check` compares.
     pub requests: Vec<RequestExample>,
+    /// Hash of each field on which requests and judgements depend, with what the description extends. Not a part of the file.
+    #[serde(skip)]
+    pub hashes: BTreeMap<String, String>,
 }
 
 /// Sources of the token.
@@ -116,6 +123,24 @@ pub struct Prices {
     pub source: String,
     /// Prices of an image. The first row that matches counts.
     pub rows: Vec<PriceRow>,
+    /// What 1 is worth in this currency where an answer says its cost (`accepted.cost`, `answer.cost`), such as 0.01 for credits of a cent;
+    /// 1 if it is left out.
+    pub cost_unit: Option<f64>,
+    /// Prices of tokens, for an answer that counts them and says no cost. All rows that match count together.
+    pub tokens: Vec<TokenPrice>,
+}
+
+/// Price of the tokens that an answer counts.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenPrice {
+    /// Number of tokens in an answer.
+    #[schemars(with = "List<String>")]
+    pub count: List<Pointer>,
+    /// Price of a million of them.
+    pub per_million: f64,
+    /// Model, exactly as it is sent; every model if it is left out.
+    pub model: Option<String>,
 }
 
 /// Price of an image of a model.

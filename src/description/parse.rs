@@ -1,5 +1,7 @@
 //! Reader of a description: YAML to typed values, with the descriptions that it extends.
 
+use std::collections::BTreeMap;
+
 use serde_yaml::{Mapping, Value};
 
 use crate::description::error::{DescriptionError, DescriptionMistake};
@@ -30,6 +32,12 @@ const OWN: [&str; 13] = [
     "requests",
 ];
 
+/// Fields on which no request and no judgement depends.
+const WORDS: [&str; 5] = ["help", "extends", "unverified", "examples", "requests"];
+
+/// Length of the hash of a field.
+const HASH_CHARS: usize = 16;
+
 /// Returns the text of the built-in description with this name.
 pub type Builtin<'a> = &'a dyn Fn(&str) -> Option<&'static str>;
 
@@ -42,17 +50,29 @@ pub fn parse(file: &str, text: &str, builtin: Builtin<'_>) -> Result<Description
     // The typed reader knows the lines, and the tree is what can be merged.
     let own: Description = serde_yaml::from_str(text).map_err(|error| of_yaml(file, &error))?;
     let tree: Value = serde_yaml::from_str(text).map_err(|error| of_yaml(file, &error))?;
-    let description = if own.extends.is_some() {
+    let (mut description, tree): (Description, Value) = if own.extends.is_some() {
         let tree = extended(file, text, tree, builtin, EXTENDS_MAX)?;
-        serde_yaml::from_value(tree).map_err(|error| of_yaml(file, &error))?
+        (serde_yaml::from_value(tree.clone()).map_err(|error| of_yaml(file, &error))?, tree)
     } else {
-        own
+        (own, tree)
     };
+    description.hashes = hashes(&tree);
     let mistakes = rules::mistakes(&description, text);
     if mistakes.is_empty() {
         return Ok(description);
     }
     Err(DescriptionError { mistakes, ..DescriptionError::one(file, None, "") })
+}
+
+/// Returns a short hash of each field that is more than words for the reader.
+fn hashes(tree: &Value) -> BTreeMap<String, String> {
+    let fields = tree.as_mapping().into_iter().flatten();
+    let told = fields.filter_map(|(key, value)| Some((key.as_str().filter(|key| !WORDS.contains(key))?, value)));
+    let hash = |value: &Value| {
+        let text = serde_yaml::to_string(value).unwrap_or_default();
+        blake3::hash(text.as_bytes()).to_hex().chars().take(HASH_CHARS).collect()
+    };
+    told.map(|(key, value)| (key.to_owned(), hash(value))).collect()
 }
 
 /// Merges a description into those that it extends.

@@ -6,6 +6,7 @@ use crate::description::error::DescriptionMistake;
 use crate::description::format::{Description, Prices};
 use crate::description::leaf::Leaf;
 use crate::description::words::{BodyEncoding, DoubtClass, Exchange, FaultWord, ImageKind, TaskWord};
+use crate::model::request::Size;
 
 /// Collector of mistakes, which finds their lines.
 struct Checker<'a> {
@@ -249,6 +250,12 @@ fn check_prices(prices: &Prices, checker: &mut Checker) {
     checker.require(is_date, "prices", Some("date"), "write the day on which they were read, as 2026-11-30");
     checker.require(!prices.currency.trim().is_empty(), "prices", Some("currency"), "name it, such as USD");
     let is_price = |price: f64| price.is_finite() && price >= 0.0;
+    let is_unit = prices.cost_unit.is_none_or(|unit| unit.is_finite() && unit > 0.0);
+    checker.require(is_unit, "prices", Some("cost_unit"), "write a number above 0, such as 0.01 for credits of a cent");
+    let are_tokens = prices.tokens.iter().all(|row| is_price(row.per_million) && !row.count.is_empty());
+    checker.require(are_tokens, "prices", Some("tokens"), "a row has a pointer to a count, and a price of at least 0");
+    let are_sizes = prices.rows.iter().filter_map(|row| row.size.as_ref()).all(|size| size.parse::<Size>().is_ok());
+    checker.require(are_sizes, "prices", Some("size"), "write a size as 1024x1024");
     let are_prices = prices.rows.iter().all(|row| is_price(row.price));
     checker.require(are_prices, "prices", Some("rows"), "a price is a number of at least 0");
 }

@@ -178,6 +178,7 @@ fn remove_partials(events: &[Event], context: &DriverContext) {
         match event.kind {
             EventKind::SubmitStarted | EventKind::Finished(_) => context.store.remove_partial(event.job),
             EventKind::Accepted(_)
+            | EventKind::Charged(_)
             | EventKind::Ready(_)
             | EventKind::Setback(..)
             | EventKind::Reopened(_)

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use crate::engine::downloads::BACKLOG_MIN;
 use crate::engine::lane::Blocked;
-use crate::engine::resubmit_limiter::TrialEvidence;
 use crate::engine::turn::{Action, StopReason};
 use crate::engine::{Engine, Loading};
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
-use crate::model::outcome::Url;
 use crate::model::phase::Phase;
 use crate::model::provenance::Provenance;
 use crate::model::time::Moment;
@@ -23,14 +21,6 @@ const TAIL_WAIT_MIN: Duration = Duration::from_millis(100);
 const TAIL_POLL_GAP: Duration = Duration::from_millis(10);
 
 impl Engine {
-    /// Processes the images that came in the answer to a submission: there is no task to poll.
-    pub(super) fn images_came(&mut self, now: Moment, id: JobId, urls: Vec<Url>) {
-        self.brake.proved(id, TrialEvidence::Ended);
-        self.task_ended(id);
-        self.images.push(now, id, &urls);
-        self.emit(now, id, EventKind::Ready(urls));
-    }
-
     pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
         // The job is not at fault, and its next poll returns fresh links.
         while let Some(id) = self.images.pop_expired(now) {
@@ -100,12 +90,12 @@ impl Engine {
                 Ok(ticket) => {
                     let probe = if self.refusals.is_blocking() { self.refusals.take_probe() } else { None };
                     let id = probe.or_else(|| self.to_submit.pop_front()).expect("a job can be submitted");
-                    let model = &self.jobs[&id].job.request.model;
-                    self.spending.reserve(model);
-                    self.model_quotas.left(model, id);
+                    let request = &self.jobs[&id].job.request;
+                    let reserved = self.spending.reserve(request);
+                    self.model_quotas.left(&request.model, id);
                     self.emit(now, id, EventKind::SubmitStarted);
                     let tracked = self.tracked(id);
-                    tracked.ticket = Some(ticket);
+                    (tracked.ticket, tracked.reserved) = (Some(ticket), reserved);
                     tracked.is_in_flight = true;
                     actions.push(Action::Submit(tracked.job.clone(), tracked.state.submission_number()));
                 }
@@ -152,7 +142,7 @@ impl Engine {
     /// Returns whether the cost limit prevents the next submission. Answers to submissions under way may still free a part of the limit.
     /// After them, the run stops.
     fn meet_cost(&mut self, now: Moment, next: JobId) -> bool {
-        match self.spending.check(&self.jobs[&next].job.request.model) {
+        match self.spending.check(&self.jobs[&next].job.request) {
             Ok(()) => return false,
             Err(_) if self.lane.n_submits_out() > 0 => (),
             Err(capped) => self.stop_with(now, StopReason::Cost(capped)),

@@ -143,6 +143,9 @@ impl Engine {
         (self.has_accepted, self.has_accepted_here) = (true, true);
         self.owners.insert(acceptance.task.clone(), id);
         self.emit(now, id, EventKind::Accepted(acceptance.task));
+        if let Some(money) = acceptance.cost {
+            self.charge(now, id, money);
+        }
         let (awake, order) = (self.awake.total(), self.fifo.accepted());
         let tracked = self.tracked(id);
         let accepted_at = tracked.state.submitted_at.map_or(now, |wall| now.at_wall(wall)).min(now);
@@ -183,7 +186,6 @@ impl Engine {
             return self.settle(id, settled);
         }
         // The cost of earlier processes counts it as in doubt.
-        let model = &self.jobs[&id].job.request.model;
-        self.spending.clarify(model, settled);
+        self.spending.clarify(&self.jobs[&id].job.request, settled);
     }
 }

@@ -12,9 +12,11 @@
 //! - `image_hosts`, `downloads` and `download_concurrency`: hosts that images come from, the order of downloads, and how many at a time.
 //! - [`schedule`], `fifo` and `listening`: poll times and task durations, queues at the provider, and time that counts as evidence.
 //! - [`retry`], `failures`, `refusals` and `resubmit_limiter`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
+//! - `acceptance`: accepted submissions, and what they cost.
 //! - `recovery`, `lost`, `shutdown` and `snapshot`: jobs of an earlier process, submissions whose answer is lost, the end of a run, and the
 //!   progress snapshot.
 
+mod acceptance;
 pub mod adaptive_limiter;
 mod concurrency_window;
 pub mod configured_rate;
@@ -47,7 +49,6 @@ mod tracked;
 pub mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
 
 use crate::engine::adaptive_limiter::SubmitPermit;
 use crate::engine::dispatch::sooner;
@@ -62,14 +63,14 @@ use crate::engine::refusals::RefusalStreak;
 use crate::engine::resubmit_limiter::{ResubmitLimiter, TrialEvidence};
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::engine::schedule::Schedule;
-use crate::engine::spending::{Settled, Spending};
+use crate::engine::spending::Spending;
 use crate::engine::tracked::Tracked;
 use crate::engine::turn::{Input, StopReason, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
-use crate::model::outcome::{Acceptance, Fault, FaultKind, Outcome, Status, TaskId};
+use crate::model::outcome::{Fault, FaultKind, Outcome, Status, TaskId};
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
 
@@ -280,43 +281,13 @@ impl Engine {
         self.stop.as_ref()
     }
 
-    fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
-        let ticket = self.ticket(id);
-        self.lane.submit_accepted(now, ticket, acceptance.remaining);
-        self.listening.answered(self.awake.total());
-        (self.has_accepted, self.has_accepted_here, self.n_polls_unauthorized) = (true, true, 0);
-        self.brake.proved(id, TrialEvidence::Accepted);
-        self.owners.insert(acceptance.task.clone(), id);
-        if let Some(pause) = acceptance.pause {
-            self.lane.pause_submits(now, pause);
-        }
-        self.meet_model_quota(now, id, ticket.left_at(), &acceptance);
-        self.spent = acceptance.spent.filter(|spent| !spent.is_model_quota);
-        self.quota_left = acceptance.quota_left;
-        self.last_accepted_at = Some(now);
-        self.settle(id, Settled::Paid);
-        self.emit(now, id, EventKind::Accepted(acceptance.task));
-        let (awake, order) = (self.awake.total(), self.fifo.accepted());
-        let tracked = self.tracked(id);
-        tracked.watch = tracked.watch.again(now);
-        tracked.accepted(awake, order);
-        let watch = tracked.watch;
-        if acceptance.images.is_empty() {
-            self.schedule.plan(now, id, watch);
-        } else {
-            self.lane.task_done(now, now - ticket.left_at(), Duration::ZERO);
-            self.images_came(now, id, acceptance.images);
-        }
-        self.settle_refusals(now, ticket.left_at());
-    }
-
     fn polled(&mut self, now: Moment, id: JobId, answer: Result<Status, Fault>) {
         match answer {
             Ok(status) => {
                 self.lane.poll_succeeded(now);
                 let n_unauthorized = self.n_polls_unauthorized;
                 self.poll_answered(id);
-                match status {
+                match self.charged_first(now, id, status) {
                     Status::Queued => self.still_running(now, id, true),
                     Status::Running => self.still_running(now, id, false),
                     Status::Done(urls) => {
@@ -332,6 +303,7 @@ impl Engine {
                         self.seen_ended(now, id);
                         self.set_back(now, id, Stage::Task, fault);
                     }
+                    Status::Charged(_) => unreachable!("the charge was taken out of the status"),
                 }
             }
             Err(mut fault) => {

@@ -8,6 +8,7 @@ use crate::engine::listening::EvidenceTime;
 use crate::engine::retry::RetryVerdict;
 use crate::engine::schedule::PollState;
 use crate::engine::tracked::Tracked;
+use crate::model::amount::Amount;
 use crate::model::event::Stage;
 use crate::model::history::TaskKind;
 use crate::model::job::JobId;
@@ -37,6 +38,7 @@ impl Engine {
             state,
             watch,
             ticket: None,
+            reserved: Amount::ZERO,
             is_in_flight: false,
             is_queued: false,
             n_poll_faults: 0,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::engine::spending::Settled;
 use crate::engine::turn::StopReason;
 use crate::engine::{Engine, Loading};
 use crate::model::cost::Cost;
@@ -37,11 +36,6 @@ impl Engine {
     /// Sets the cost of earlier processes, so that all submissions are counted; `None` if a price is unknown.
     pub const fn remember_cost(&mut self, cost: Option<Cost>) {
         self.spending.remember(cost);
-    }
-
-    /// Settles the cost of a submission of this job that was answered.
-    pub(super) fn settle(&mut self, id: JobId, settled: Settled) {
-        self.spending.settle(&self.jobs[&id].job.request.model, settled);
     }
 
     /// Records whether the provider last reported a task in flight as queued.

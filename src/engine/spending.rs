@@ -1,20 +1,28 @@
 //! Cost accounting: the certain and the maximum cost of the run's submissions, and the check of the user's limit.
 //!
-//! A submission reserves its price when it leaves. Its answer settles the reservation: accepted, in doubt, or refused and free. The limit
+//! A submission reserves its price when it leaves, or what an answer said that the last such submission cost, if that was more. Its answer settles the reservation: accepted, in doubt, or refused and free. The limit
 //! therefore holds for any number of submissions under way. Submissions in doubt count as paid against the limit.
+
+use std::collections::BTreeMap;
 
 use crate::model::amount::Amount;
 use crate::model::cost::Cost;
 use crate::model::limits::Limits;
+use crate::model::money::Money;
 use crate::model::price::Price;
+use crate::model::request::{Request, Size};
 
 /// Running cost of the run.
 #[derive(Debug)]
 pub struct Spending {
     price: Option<Price>,
     max: Option<Amount>,
-    /// Cost so far; `None` if a price is unknown.
+    /// Cost so far; `None` if that of earlier processes is unknown, or no price is.
     cost: Option<Cost>,
+    /// Submissions of this process that are or may be paid for, at a price that is unknown and that no answer has said.
+    n_unknown: u64,
+    /// Highest amounts that answers said, by model and size: the next submission may cost as much.
+    dearest: BTreeMap<(String, Option<Size>), Amount>,
     /// Amount reserved for submissions whose answer is awaited.
     reserved: Amount,
 }
@@ -48,7 +56,8 @@ impl Spending {
     pub fn new(limits: &Limits) -> Self {
         let price = limits.price.clone();
         let cost = price.as_ref().map(|_| Cost::default());
-        Self { price, max: limits.cost_max.as_ref().map(|limit| limit.amount), cost, reserved: Amount::ZERO }
+        let max = limits.cost_max.as_ref().map(|limit| limit.amount);
+        Self { price, max, cost, n_unknown: 0, dearest: BTreeMap::new(), reserved: Amount::ZERO }
     }
 
     /// Sets the cost of earlier processes, from which this one continues; `None` if a price is unknown.
@@ -57,35 +66,37 @@ impl Spending {
     }
 
     /// Returns the cost so far, paid and in doubt; `None` if a price is unknown.
-    pub const fn cost(&self) -> Option<Cost> {
-        self.cost
+    pub fn cost(&self) -> Option<Cost> {
+        self.cost.filter(|_| self.n_unknown == 0)
     }
 
-    /// Checks whether a submission to this model may leave. Under a limit, a submission with an unknown price may not.
-    pub fn check(&self, model: &str) -> Result<(), Box<CostLimitReached>> {
+    /// Checks whether a submission of this request may leave. Under a limit, a submission with an unknown price may not.
+    pub fn check(&self, request: &Request) -> Result<(), Box<CostLimitReached>> {
         let Some(max) = self.max else { return Ok(()) };
-        let next = self.price_of(model);
-        let after = self.cost.zip(next).map(|(cost, next)| cost.most() + self.reserved + next);
+        let next = self.reservation(request);
+        let after = self.cost().zip(next).map(|(cost, next)| cost.most() + self.reserved + next);
         if after.is_some_and(|after| after <= max) {
             return Ok(());
         }
         let unit = self.price.as_ref().map_or_else(String::new, |price| price.unit.clone());
-        Err(Box::new(CostLimitReached { cost: self.cost, next, max, unit }))
+        Err(Box::new(CostLimitReached { cost: self.cost(), next, max, unit }))
     }
 
-    /// Reserves the price of a submission to this model, which leaves now.
-    pub fn reserve(&mut self, model: &str) {
-        self.reserved += self.price_of(model).unwrap_or_default();
+    /// Reserves what a submission of this request may cost, which leaves now. Returns the amount, to be settled.
+    pub fn reserve(&mut self, request: &Request) -> Amount {
+        let reserved = self.reservation(request).unwrap_or_default();
+        self.reserved += reserved;
+        reserved
     }
 
-    /// Settles a submission to this model that was answered, or never will be.
-    pub fn settle(&mut self, model: &str, settled: Settled) {
-        let price = self.price_of(model);
-        self.reserved = self.reserved.without(price.unwrap_or_default());
+    /// Settles a submission of this request that was answered, or never will be. `reserved` is what [`reserve`](Self::reserve) returned.
+    pub fn settle(&mut self, request: &Request, reserved: Amount, settled: Settled) {
+        let price = self.price_of(request);
+        self.reserved = self.reserved.without(reserved);
         match (settled, &mut self.cost, price) {
             (Settled::Free, _, _) => (),
             // One unknown price makes the sum unknown.
-            (Settled::Paid | Settled::InDoubt, _, None) => self.cost = None,
+            (Settled::Paid | Settled::InDoubt, _, None) => self.n_unknown += 1,
             (Settled::Paid | Settled::InDoubt, None, Some(_)) => (),
             (Settled::Paid, Some(cost), Some(price)) => cost.sure += price,
             (Settled::InDoubt, Some(cost), Some(price)) => {
@@ -95,9 +106,29 @@ impl Spending {
         }
     }
 
+    /// Counts what an answer says that an accepted submission of this request cost, in place of what counted so far: the price, or
+    /// `before` of an earlier answer.
+    pub fn charge(&mut self, request: &Request, before: Option<&Money>, money: &Money) {
+        let Some(price) = &self.price else { return };
+        let Some(amount) = money.amount_in(&price.unit) else { return };
+        let before = before.and_then(|money| money.amount_in(&price.unit)).or_else(|| price.amount_for(request));
+        match (&mut self.cost, before) {
+            (Some(cost), Some(before)) => cost.sure = cost.sure.without(before) + amount,
+            // The submission was accepted here, at an unknown price.
+            (Some(cost), None) => {
+                cost.sure += amount;
+                self.n_unknown = self.n_unknown.saturating_sub(1);
+            }
+            // What earlier processes paid is unknown.
+            (None, _) => (),
+        }
+        let dearest = self.dearest.entry((request.model.clone(), request.size)).or_default();
+        *dearest = amount.max(*dearest);
+    }
+
     /// Settles a submission of an earlier process that counted as in doubt.
-    pub fn clarify(&mut self, model: &str, settled: Settled) {
-        let price = self.price_of(model);
+    pub fn clarify(&mut self, request: &Request, settled: Settled) {
+        let price = self.price_of(request);
         let (Some(cost), Some(price)) = (&mut self.cost, price) else { return };
         match settled {
             Settled::InDoubt => return,
@@ -108,8 +139,18 @@ impl Spending {
         cost.n_in_doubt = cost.n_in_doubt.saturating_sub(1);
     }
 
-    fn price_of(&self, model: &str) -> Option<Amount> {
-        self.price.as_ref()?.amount_of(model)
+    fn price_of(&self, request: &Request) -> Option<Amount> {
+        self.price.as_ref()?.amount_for(request)
+    }
+
+    /// Returns what a submission of this request may cost: its price, or more if an answer said more before. `None` without a price.
+    fn reservation(&self, request: &Request) -> Option<Amount> {
+        let price = self.price_of(request)?;
+        if self.dearest.is_empty() {
+            return Some(price);
+        }
+        let dearest = self.dearest.get(&(request.model.clone(), request.size)).copied();
+        Some(price.max(dearest.unwrap_or_default()))
     }
 }
 
@@ -121,9 +162,15 @@ mod tests {
         Spending::new(&Limits { cost_max: max.parse().ok(), price: price.parse().ok(), ..Limits::default() })
     }
 
+    fn to(model: &str) -> Request {
+        Request { model: model.into(), ..Request::default() }
+    }
+
     /// Returns how many submissions may leave at once.
     fn n_leaving(spending: &mut Spending) -> usize {
-        (0..1000).take_while(|_| spending.check("a/b").is_ok().then(|| spending.reserve("a/b")).is_some()).count()
+        (0..1000)
+            .take_while(|_| spending.check(&to("a/b")).is_ok().then(|| spending.reserve(&to("a/b"))).is_some())
+            .count()
     }
 
     #[test]
@@ -146,14 +193,14 @@ mod tests {
     fn a_refusal_frees_what_was_reserved_and_a_doubt_does_not() {
         let mut spending = spending("2", "6");
         assert_eq!(n_leaving(&mut spending), 3);
-        spending.settle("a/b", Settled::Free);
+        spending.settle(&to("a/b"), Amount::new(2.0), Settled::Free);
         assert_eq!(n_leaving(&mut spending), 1);
-        spending.settle("a/b", Settled::InDoubt);
-        spending.settle("a/b", Settled::Paid);
+        spending.settle(&to("a/b"), Amount::new(2.0), Settled::InDoubt);
+        spending.settle(&to("a/b"), Amount::new(2.0), Settled::Paid);
         assert_eq!(n_leaving(&mut spending), 0);
         let two = Amount::new(2.0);
         assert_eq!(spending.cost(), Some(Cost { sure: two, in_doubt: two, n_in_doubt: 1 }));
-        let capped = spending.check("a/b").unwrap_err();
+        let capped = spending.check(&to("a/b")).unwrap_err();
         assert_eq!((capped.next, capped.max), (Some(two), Amount::new(6.0)));
     }
 
@@ -166,15 +213,59 @@ mod tests {
 
     #[test]
     fn without_a_price_nothing_leaves_under_a_limit() {
-        let by_model = Price { unit: "USD".into(), per_image: None, by_model: [("a/b".to_owned(), 1.0)].into() };
+        let by_model =
+            Price { per_image: None, by_model: [("a/b".to_owned(), 1.0)].into(), .."1 USD".parse().unwrap() };
         let limits = Limits { price: Some(by_model), cost_max: "5".parse().ok(), ..Limits::default() };
         let mut spending = Spending::new(&limits);
-        assert!(spending.check("a/b").is_ok() && spending.check("c/d").is_err_and(|capped| capped.next.is_none()));
-        spending.settle("c/d", Settled::Paid);
-        assert!(spending.cost().is_none() && spending.check("a/b").is_err(), "the sum is no longer known");
+        assert!(
+            spending.check(&to("a/b")).is_ok() && spending.check(&to("c/d")).is_err_and(|capped| capped.next.is_none())
+        );
+        spending.settle(&to("c/d"), Amount::new(2.0), Settled::Paid);
+        assert!(spending.cost().is_none() && spending.check(&to("a/b")).is_err(), "the sum is no longer known");
         let mut spending = Spending::new(&Limits { price: None, ..limits });
         assert_eq!(n_leaving(&mut spending), 0);
         let unlimited = Limits::default();
         assert_eq!(n_leaving(&mut Spending::new(&unlimited)), 1000);
+    }
+
+    fn usd(amount: f64) -> Money {
+        Money { amount: Amount::new(amount), unit: "USD".into() }
+    }
+
+    /// Goal: what an answer says replaces the price, once, however often it is said; and the next submission reserves as much.
+    #[test]
+    fn an_answer_settles_what_its_submission_cost() {
+        let request = to("a/b");
+        let mut spending = spending("2 USD", "10");
+        let reserved = [spending.reserve(&request), spending.reserve(&request)];
+        spending.settle(&request, reserved[0], Settled::Paid);
+        spending.charge(&request, None, &usd(1.5));
+        spending.charge(&request, Some(&usd(1.5)), &usd(1.5));
+        assert_eq!(spending.cost().unwrap().sure, Amount::new(1.5));
+        spending.charge(&request, Some(&usd(1.5)), &usd(3.0));
+        assert_eq!(spending.cost().unwrap().sure, Amount::new(3.0));
+        spending.charge(&request, Some(&usd(3.0)), &Money { unit: "EUR".into(), ..usd(9.0) });
+        assert_eq!(spending.cost().unwrap().sure, Amount::new(3.0), "another unit cannot be added");
+        // Reserved before the dearer answer: 2. Paid: 3. One more at 3 fits under 10, and no second one.
+        assert_eq!(n_leaving(&mut spending), 1);
+        spending.settle(&request, reserved[1], Settled::Free);
+        assert_eq!(n_leaving(&mut spending), 1);
+    }
+
+    /// Goal: an answer makes an unknown price known, and nothing else does.
+    #[test]
+    fn an_unknown_price_is_known_once_the_answer_says_the_cost() {
+        let price = Price { per_image: None, .."1 USD".parse().unwrap() };
+        let mut spending = Spending::new(&Limits { price: Some(price), ..Limits::default() });
+        let request = to("a/b");
+        for _ in 0..2 {
+            let reserved = spending.reserve(&request);
+            spending.settle(&request, reserved, Settled::Paid);
+        }
+        assert_eq!(spending.cost(), None);
+        spending.charge(&request, None, &usd(0.25));
+        assert_eq!(spending.cost(), None, "one of two is known");
+        spending.charge(&request, None, &usd(0.5));
+        assert_eq!(spending.cost().unwrap().sure, Amount::new(0.75));
     }
 }

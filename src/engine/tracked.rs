@@ -7,6 +7,7 @@ use crate::engine::adaptive_limiter::SubmitPermit;
 use crate::engine::fifo::AcceptOrder;
 use crate::engine::listening::EvidenceTime;
 use crate::engine::schedule::PollState;
+use crate::model::amount::Amount;
 use crate::model::job::Job;
 use crate::model::outcome::TaskId;
 use crate::model::phase::JobState;
@@ -23,6 +24,8 @@ pub struct Tracked {
     pub watch: PollState,
     /// Permit of the submission under way; `None` if none is.
     pub ticket: Option<SubmitPermit>,
+    /// Amount that is reserved for that submission.
+    pub reserved: Amount,
     /// Says whether the job's task counts as in flight at the provider.
     pub is_in_flight: bool,
     /// Says whether the provider last reported the task as queued.

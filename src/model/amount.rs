@@ -3,6 +3,7 @@
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
+use std::str::FromStr;
 
 /// Number of smallest amounts in one unit.
 const SCALE: u32 = 1_000_000_000;
@@ -69,6 +70,27 @@ impl Sum for Amount {
     }
 }
 
+/// Error for a text that is not an [`Amount`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an amount is a decimal number of at least 0 with at most nine decimals, for example 0.04")]
+pub struct AmountError;
+
+impl FromStr for Amount {
+    type Err = AmountError;
+
+    /// Reads what [`Display`](fmt::Display) writes, exactly.
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(part) || part.len() > DECIMALS {
+            return Err(AmountError);
+        }
+        let whole: u128 = whole.parse().map_err(|_| AmountError)?;
+        let part: u128 = format!("{part:0<DECIMALS$}").parse().map_err(|_| AmountError)?;
+        whole.checked_mul(SCALE.into()).and_then(|whole| whole.checked_add(part)).map(Self).ok_or(AmountError)
+    }
+}
+
 impl fmt::Display for Amount {
     /// Writes as many decimals as the amount has, without trailing zeros.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +112,19 @@ mod tests {
         assert!((0.1 + 0.2 > 0.3) && tenth + Amount::new(0.2) == Amount::new(0.3));
         assert_eq!((Amount::new(0.04).number(), Amount::new(0.3).number()), (0.04, 0.3));
         assert_eq!(Amount::new(2.5).without(Amount::new(3.0)), Amount::ZERO);
+    }
+
+    #[test]
+    fn an_amount_is_read_exactly_as_it_is_shown() {
+        for number in [0.0, 24.0, 0.1, 0.000_000_001, 123_456.789, f64::MAX, f64::INFINITY] {
+            let amount = Amount::new(number);
+            assert_eq!(amount.to_string().parse(), Ok(amount), "{number}");
+        }
+        for text in
+            ["", ".", "1.", ".5", "-1", "1e5", "0.0000000001", "1 USD", "9999999999999999999999999999999999999999"]
+        {
+            assert_eq!(text.parse::<Amount>(), Err(AmountError), "{text}");
+        }
     }
 
     #[test]

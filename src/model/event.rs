@@ -1,6 +1,7 @@
 //! Events of jobs: recorded by the ledger, shown by the reporters, and folded into a job's state.
 
 use crate::model::job::JobId;
+use crate::model::money::Charge;
 use crate::model::outcome::{Artifact, Fault, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
 
@@ -25,6 +26,8 @@ pub enum EventKind {
     SubmitStarted,
     /// Acceptance by the provider. From now on the task is paid for.
     Accepted(TaskId),
+    /// Cost of an accepted submission, as an answer says it. Until then the known price counts.
+    Charged(Charge),
     /// Completion of the task, with the addresses of its images.
     Ready(Vec<Url>),
     /// Fault at a stage, after which the job continues.

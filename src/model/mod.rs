@@ -11,6 +11,7 @@ pub mod history;
 pub mod job;
 pub mod limits;
 pub(crate) mod link;
+pub mod money;
 pub mod name;
 pub mod one_line;
 pub mod outcome;

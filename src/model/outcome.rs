@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::money::Money;
 use crate::model::time::Timestamp;
 
 /// Task id: the provider's own id of an accepted job, as the API sends it.
@@ -42,6 +43,8 @@ pub struct Acceptance {
     pub model_quota_left: Option<u64>,
     /// Addresses of the images, if the answer to the submission had them; empty for a task that is to be polled.
     pub images: Vec<Url>,
+    /// Cost of the submission, if the answer says it.
+    pub cost: Option<Money>,
 }
 
 impl From<TaskId> for Acceptance {
@@ -54,6 +57,7 @@ impl From<TaskId> for Acceptance {
             quota_left: None,
             model_quota_left: None,
             images: Vec::new(),
+            cost: None,
         }
     }
 }
@@ -80,6 +84,19 @@ pub enum Status {
     Done(Vec<Url>),
     /// Ended without an image.
     Failed(Fault),
+    /// End of a task, of which the answer also says what it cost.
+    Charged(Box<(Money, Status)>),
+}
+
+impl Status {
+    /// Returns the status with what the answer says of the cost.
+    #[must_use]
+    pub fn charged(self, cost: Option<Money>) -> Self {
+        match cost {
+            Some(money) => Self::Charged(Box::new((money, self))),
+            None => self,
+        }
+    }
 }
 
 /// Fault outside this program: its kind, as the provider's code classified it, and the message for the user.

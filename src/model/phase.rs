@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::event::{EventKind, ReopenTarget, Stage};
 use crate::model::job::Job;
+use crate::model::money::{Charge, Money};
 use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
 
@@ -53,6 +54,8 @@ pub struct JobState {
     pub last_fault: Option<Fault>,
     /// Images of the job's task on the local disk, while others of the task are still to be fetched.
     pub kept: Vec<Artifact>,
+    /// Cost of the last submission, as an answer says it; `None` if none does. A ledger returns it for jobs under way only.
+    pub charge: Option<Money>,
 }
 
 impl JobState {
@@ -61,7 +64,7 @@ impl JobState {
         match kind {
             EventKind::SubmitStarted => {
                 self.phase = Phase::Submitting;
-                self.task = None;
+                (self.task, self.charge) = (None, None);
                 self.kept.clear();
                 self.n_submits = self.n_submits.saturating_add(1);
                 self.submitted_at = Some(at);
@@ -73,6 +76,10 @@ impl JobState {
                 self.task = Some(task.clone());
                 self.n_setbacks = 0;
             }
+            EventKind::Charged(Charge { submission, money }) if *submission == self.n_submits => {
+                self.charge = Some(money.clone());
+            }
+            EventKind::Charged(_) => (),
             EventKind::Ready(urls) => self.phase = Phase::Downloading(urls.clone()),
             EventKind::Setback(stage, fault) => self.set_back(*stage, fault),
             EventKind::Finished(outcome) => {

@@ -90,10 +90,10 @@ fn time(n: u64, latency: Duration, PaceLimits { rate, in_flight }: PaceLimits) -
 fn cost(n: u64, census: &ManifestSummary, price: &Price) -> Option<(f64, f64)> {
     let mut kinds = census
         .kinds()
-        .map(|(model, _, n)| price.of(model).map(|price| (price, n)))
+        .map(|(model, size, n)| price.of(model, size).map(|price| (price, n)))
         .collect::<Option<Vec<(f64, u64)>>>()?;
     if census.n_others() > 0 {
-        kinds.push((price.per_image.filter(|_| price.by_model.is_empty())?, census.n_others()));
+        kinds.push((price.per_image.filter(|_| price.is_one())?, census.n_others()));
     }
     kinds.sort_by(|one, other| one.0.total_cmp(&other.0));
     let take = |kinds: &mut dyn Iterator<Item = &(f64, u64)>| {

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use crate::description::auth::Auth;
 use crate::description::format::Description;
+use crate::model::price::Price;
 use crate::model::request_limits::RequestLimits;
 use crate::provider::Provider;
+use crate::provider::described::money;
 use crate::provider::http::base_url::BaseUrl;
 use crate::provider::http::client::HttpSettings;
 use crate::provider::http::error::ClientError;
@@ -74,6 +76,13 @@ impl ProviderSpec {
             description: None,
             connect: |_, _| Err(ConnectError::NoClient),
         }
+    }
+}
+
+impl ProviderSpec {
+    /// Returns the prices that the provider's description lists; `None` if it lists none.
+    pub fn listed_price(&self) -> Option<Price> {
+        self.description.and_then(money::listed)
     }
 }
 

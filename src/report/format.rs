@@ -137,6 +137,7 @@ pub(crate) fn event(event: &Event, is_verbose: bool) -> Option<String> {
         }
         EventKind::Setback(..)
         | EventKind::Accepted(_)
+        | EventKind::Charged(_)
         | EventKind::SubmitStarted
         | EventKind::Ready(_)
         | EventKind::Reopened(_)

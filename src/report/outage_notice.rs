@@ -64,6 +64,7 @@ impl OutageNotice {
             EventKind::Setback(..)
             | EventKind::SubmitStarted
             | EventKind::Accepted(_)
+            | EventKind::Charged(_)
             | EventKind::Ready(_)
             | EventKind::Finished(_)
             | EventKind::Reopened(_)

@@ -95,7 +95,10 @@ impl ProgressTotals {
                 self.incidents.n_in_doubt += u64::from(fault.kind.leaves_doubt());
             }
             EventKind::Setback(Stage::Task, _) => self.incidents.n_lost += 1,
-            EventKind::Setback(Stage::Poll | Stage::Download, _) | EventKind::Accepted(_) | EventKind::Ready(_) => (),
+            EventKind::Setback(Stage::Poll | Stage::Download, _)
+            | EventKind::Accepted(_)
+            | EventKind::Charged(_)
+            | EventKind::Ready(_) => (),
             EventKind::Finished(Outcome::Succeeded(artifacts)) => {
                 self.n_succeeded += 1;
                 self.image_bytes += artifacts.iter().map(|artifact| artifact.bytes).sum::<u64>();

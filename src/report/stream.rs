@@ -9,6 +9,7 @@
 //! | `start` | the run begins | `jobs`, `pending`, `in_doubt`, `running`, `succeeded`, `failed`, `moderated` |
 //! | `submitted` | a submission leaves | `index`, `job` (its 20-digit id) |
 //! | `accepted` | the submission was accepted, and is paid for | `index`, `job`, `task_id` |
+//! | `charged` | an answer says what the submission cost; a later one replaces it | `index`, `job`, `amount`, `unit` |
 //! | `ready` | the task is done, its images are downloaded next | `index`, `job` |
 //! | `setback` | an attempt failed and the job continues | `index`, `job`, `stage` (`submit`, `poll`, `download`, `task`), `error_code`, `error` |
 //! | `finished` | the job has ended | `index`, `job`, `status` (`succeeded`, `failed`, `moderated`), `files` (below OUT) or `error_code`, `error` |
@@ -26,6 +27,7 @@ use serde::Serialize;
 
 use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind};
+use crate::model::money::{Charge, Money};
 use crate::model::outcome::{Fault, FaultKind, Outcome};
 use crate::model::snapshot::{PauseReason, RunSnapshot, StopCode, SubmitPause};
 use crate::model::time::{Moment, Timestamp};
@@ -66,6 +68,12 @@ enum StreamEvent<'a> {
         #[serde(flatten)]
         job: JobRef,
         task_id: &'a str,
+    },
+    Charged {
+        #[serde(flatten)]
+        job: JobRef,
+        amount: f64,
+        unit: &'a str,
     },
     Ready(JobRef),
     Setback {
@@ -273,6 +281,9 @@ fn event_line(event: &Event) -> Option<String> {
     let what = match &event.kind {
         EventKind::SubmitStarted => StreamEvent::Submitted(job),
         EventKind::Accepted(task) => StreamEvent::Accepted { job, task_id: &task.0 },
+        EventKind::Charged(Charge { money: Money { amount, unit }, .. }) => {
+            StreamEvent::Charged { job, amount: amount.number(), unit }
+        }
         EventKind::Ready(_) => StreamEvent::Ready(job),
         EventKind::Setback(stage, fault) => {
             StreamEvent::Setback { job, stage: stage.as_str(), error: error_fields(fault) }

@@ -38,6 +38,7 @@ use std::path::Path;
 use crate::model::choice::JobChoice;
 use crate::model::limits::Limits;
 use crate::model::output_options::OutputOverrides;
+use crate::model::price::Price;
 use crate::model::progress::Progress;
 use crate::plan;
 use crate::plan::checked_jobs::CheckedJobs;
@@ -48,7 +49,7 @@ use crate::run::session::{Session, SessionClock, Work};
 use crate::run::source::OpenedJobs;
 use crate::run::summary::{RunStart, Summary};
 use crate::store::error::LedgerError;
-use crate::store::settings::ReadSettings;
+use crate::store::settings::{ReadSettings, preferred};
 use crate::store::{JobScope, RunReader, stores};
 
 /// Runs the jobs of a manifest or of a program, or resumes their run. A finished run does nothing, and sends nothing.
@@ -78,7 +79,7 @@ pub async fn run(
     // Files are created only for valid jobs.
     let first = if stores::read_snapshot(&out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     if let Some(jobs) = first.as_ref().map(OpenedJobs::jobs) {
-        check_options(jobs, &out, &style, &limits, &choice)?;
+        check_options(jobs, &out, &style, &limits, &choice, provider.spec().listed_price())?;
     }
     let mut session = Session::create(out.clone(), provider, consent, time)?;
     part::check(&out, source.partition(), &*session.run)?;
@@ -109,6 +110,7 @@ pub async fn run(
         price: limits.price.clone(),
         style: &style,
         is_other_account: !limits.is_same_account,
+        changed_fields: session.settle_description()?,
     };
     let mut reporters = make_reporters(&start);
     // Frees the manifest, which may be large, because the run is long.
@@ -131,11 +133,12 @@ fn check_options(
     style: &OutputOverrides,
     limits: &Limits,
     choice: &JobChoice,
+    listed: Option<Price>,
 ) -> Result<(), RunError> {
     if let Some(naming) = &style.naming {
         naming.check(jobs.columns())?;
     }
-    let known = stores::read_snapshot(out, |run| run.price_used()).unwrap_or_default();
+    let known = preferred(stores::read_snapshot(out, |run| run.price_used()).unwrap_or_default(), listed);
     let price = limits.price.as_ref().or(jobs.price()).or(known.as_ref());
     money::check_price(limits.cost_max.as_ref(), price)?;
     if !choice.is_all() {

@@ -44,7 +44,7 @@ pub enum CostError {
         /// Cost limit.
         max: CostLimit,
         /// Price of an image.
-        price: Price,
+        price: Box<Price>,
     },
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn check_price(max: Option<&CostLimit>, price: Option<&Price>) -> Res
     let Some(max) = max.cloned() else { return Ok(()) };
     match price {
         None => Err(CostError::NoPrice { max }),
-        Some(price) if !max.is_in(&price.unit) => Err(CostError::OtherUnit { max, price: price.clone() }),
+        Some(price) if !max.is_in(&price.unit) => Err(CostError::OtherUnit { max, price: Box::new(price.clone()) }),
         Some(_) => Ok(()),
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 use crate::model::escape::escape;
+use crate::model::money::Money;
 use crate::model::phase::JobRecord;
 use crate::model::progress::{Meter, NoProgress, Operation, Progress};
 use crate::report::results::ResultsFileFormat;
@@ -171,10 +172,13 @@ impl Projection {
             let mut write = |record: JobRecord| {
                 meter.step();
                 other_sizes.add(&record);
-                let price = price.as_ref().and_then(|price| price.amount_of(&record.job.request.model));
-                let cost =
-                    price.map(|price| Ok::<_, LedgerError>(price.times(run.n_accepted(&record)?))).transpose()?;
-                Ok::<_, ProjectionError>(writer.write(&record, cost)?)
+                let cost = match &price {
+                    Some(price) => price.settled(&record.job.request, run.n_accepted(&record)?, &run.charges(&record)?),
+                    None => None,
+                };
+                let unit = price.as_ref().map(|price| price.unit.clone());
+                let cost = cost.zip(unit).map(|(amount, unit)| Money { amount, unit });
+                Ok::<_, ProjectionError>(writer.write(&record, cost.as_ref())?)
             };
             run.for_each_job(JobSet::InManifest, &mut write)?;
             match rows {

@@ -67,7 +67,7 @@ impl RedoPlan {
     /// Returns the cost of making the jobs again; `None` if a price is unknown.
     pub fn cost(&self) -> Option<Amount> {
         let price = self.price.as_ref()?;
-        self.jobs.iter().map(|record| price.amount_of(&record.job.request.model)).sum()
+        self.jobs.iter().map(|record| price.amount_for(&record.job.request)).sum()
     }
 
     /// Returns the jobs whose requests name a seed. The same seed mostly gives the same image again.
@@ -178,6 +178,7 @@ pub async fn redo(
         counts,
         price: limits.price.clone(),
         is_other_account: !limits.is_same_account,
+        changed_fields: session.settle_description()?,
     };
     let mut reporters = make_reporters(&plan, &start);
     let style = style::known(&*session.run)?;

@@ -100,6 +100,7 @@ pub(super) fn last_redo(run: &dyn RunReader, id: JobId) -> Result<Option<(Timest
         EventKind::Redone(_) | EventKind::Reopened(_) => true,
         EventKind::SubmitStarted
         | EventKind::Accepted(_)
+        | EventKind::Charged(_)
         | EventKind::Ready(_)
         | EventKind::Setback(..)
         | EventKind::Finished(_) => false,

@@ -68,6 +68,7 @@ pub async fn retry(
         counts,
         price: limits.price.clone(),
         is_other_account: !limits.is_same_account,
+        changed_fields: session.settle_description()?,
     };
     let mut reporters = if n_to_do > 0 { make_reporters(&start) } else { Reporters::default() };
     let style = style::known(&*session.run)?;

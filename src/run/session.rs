@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::engine::turn::StopReason;
 use crate::images::adapters;
 use crate::images::validate::verdict::CheckLimits;
+use crate::model::amount::Amount;
 use crate::model::choice::{Chosen, JobChoice, JobView};
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::limits::{InDoubtPolicy, Limits};
@@ -137,9 +138,18 @@ impl Session {
 
     /// Determines the price of an image, records it for later sessions, and checks that the limit on the cost can be kept.
     pub(super) fn settle_price(&mut self, limits: Limits) -> Result<Limits, RunError> {
-        let limits = Limits { price: self.run.settle_price(limits.price)?, ..limits };
+        let listed = self.provider.spec().listed_price();
+        let limits = Limits { price: self.run.settle_price(limits.price, listed)?, ..limits };
         money::check_jobs(&limits, &*self.run)??;
         Ok(limits)
+    }
+
+    /// Records the description of the provider, and returns the fields that have changed since the last session.
+    pub(super) fn settle_description(&mut self) -> Result<Vec<String>, LedgerError> {
+        match self.provider.spec().description {
+            Some(api) => self.run.settle_description(&api.name, &api.hashes),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Determines whether the token is of the account that owns the run's tasks. Needs a token only if there is something to do.
@@ -185,6 +195,7 @@ impl Session {
         results.settle(&mut *self.run)?;
         let (out, SessionClock { clock, began }, incidents_before) = (self.out.clone(), self.time, self.incidents);
         let (n_to_do, counts_before, price) = (work.n_to_do, work.counts, work.limits.price.clone());
+        let cost_max = work.limits.cost_max.clone();
         let is_holding = work.limits.in_doubt == InDoubtPolicy::Hold;
         let (mut run, ended) = match n_to_do {
             0 => (self.run, Ok(None)),
@@ -208,12 +219,17 @@ impl Session {
         };
         // Reads every event, which is not worth it if nothing was to do.
         let cost = price.as_ref().filter(|_| n_to_do > 0).map(|price| run.total_cost(price)).transpose()?.flatten();
+        let incidents = incidents - incidents_before;
+        // A submission leaves only under the limit, so that what is beyond it was said afterwards.
+        let excess = cost.zip(cost_max).map(|(cost, max)| cost.most().without(max.amount));
+        let excess = excess.filter(|excess| incidents.n_submits > 0 && *excess > Amount::ZERO);
         Ok(Summary {
             counts,
             counts_before,
-            incidents: incidents - incidents_before,
+            incidents,
             price,
             cost,
+            excess,
             stop,
             n_outstanding,
             n_not_chosen: 0,

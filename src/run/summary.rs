@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::turn::StopReason;
 use crate::manifest::Manifest;
+use crate::model::amount::Amount;
 use crate::model::choice::Chosen;
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
@@ -40,6 +41,8 @@ pub struct RunStart<'a> {
     pub price: Option<Price>,
     /// Says whether the token is of another account than the one that the batch began with.
     pub is_other_account: bool,
+    /// Fields of the provider's description that have changed since the last session.
+    pub changed_fields: Vec<String>,
 }
 
 /// Facts that are known before the first request of a retry or a repair.
@@ -57,6 +60,8 @@ pub struct SessionStart {
     pub price: Option<Price>,
     /// Says whether the token is of another account than the one that the batch began with.
     pub is_other_account: bool,
+    /// Fields of the provider's description that have changed since the last session.
+    pub changed_fields: Vec<String>,
 }
 
 /// Summary of a finished or stopped run.
@@ -73,6 +78,8 @@ pub struct Summary {
     pub price: Option<Price>,
     /// Cost of all runs of the folder, in the unit of the price. `None` if a price is unknown, or nothing was to do.
     pub cost: Option<Cost>,
+    /// Amount by which the answers of this session exceeded the limit on the cost: they said more than what was reserved. `None` if none did.
+    pub excess: Option<Amount>,
     /// Reason why the run stopped before the end; `None` if it did not.
     pub stop: Option<StopReason>,
     /// Jobs left for the next such command, if this one was limited to some of them; else 0.

@@ -216,7 +216,14 @@ pub async fn repair(
     let counts = session.run.counts()?;
     let limits = session.settle_account(n_to_do, limits)?;
     // A repair submits nothing, so it costs nothing.
-    let start = SessionStart { n_to_do, n_doubtful: 0, counts, price: None, is_other_account: !limits.is_same_account };
+    let start = SessionStart {
+        n_to_do,
+        n_doubtful: 0,
+        counts,
+        price: None,
+        is_other_account: !limits.is_same_account,
+        changed_fields: session.settle_description()?,
+    };
     let mut reporters = make_reporters(&start);
     let retries_max = limits.retries_max.min(REPAIR_RETRIES_MAX);
     let limits = Limits { is_submitting: false, resubmits_max: u32::MAX, retries_max, ..limits };

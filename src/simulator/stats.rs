@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::model::amount::Amount;
 use crate::simulator::faults::InjectedFault;
 
 /// Counters since the server was created.
@@ -13,6 +14,8 @@ pub struct Stats {
     pub n_submits: u64,
     /// Tasks accepted, which a client would have paid for.
     pub n_accepted: u64,
+    /// Sum of what the answers say that the accepted tasks cost; zero for an API whose answers say nothing.
+    pub billed: Amount,
     /// Different contents among the accepted tasks.
     pub n_contents: u64,
     /// Tasks whose content was accepted before, which a client would have paid for twice.
@@ -61,6 +64,7 @@ impl Stats {
         json!({
             "submits": self.n_submits,
             "accepted": self.n_accepted,
+            "billed": self.billed.number(),
             "contents": self.n_contents,
             "accepted_twice": self.n_accepted_twice,
             "unfinished_max": self.n_unfinished_max,

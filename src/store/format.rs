@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::event::{EventKind, ReopenTarget, Stage};
 use crate::model::job::ManifestRow;
+use crate::model::money::{Charge, Money};
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::phase::Phase;
 use crate::model::request::{Json, Lora, Request, RequestValue};
@@ -115,6 +116,17 @@ pub(super) fn urls_from(text: &str) -> Option<Vec<Url>> {
     Some(urls.into_iter().map(Url).collect())
 }
 
+/// Writes a charge as a JSON array: the number of the submission, the amount as a decimal number, and its unit.
+pub(super) fn charge_text(Charge { submission, money: Money { amount, unit } }: &Charge) -> String {
+    json!([submission, amount.to_string(), unit]).to_string()
+}
+
+/// Parses the charge that [`charge_text`] wrote; `None` if the text is not a charge.
+pub(super) fn charge_from(text: &str) -> Option<Charge> {
+    let (submission, amount, unit): (u32, String, String) = serde_json::from_str(text).ok()?;
+    Some(Charge { submission, money: Money { amount: amount.parse().ok()?, unit } })
+}
+
 /// Writes a fault as a JSON array: its code and its message. Two kinds add a number in milliseconds.
 pub(super) fn fault_text(fault: &Fault) -> String {
     let number = match fault.kind {
@@ -156,6 +168,7 @@ pub(super) fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) 
     match kind {
         EventKind::SubmitStarted => ("submit", None),
         EventKind::Accepted(TaskId(task)) => ("accepted", Some(task.clone())),
+        EventKind::Charged(charge) => ("charged", Some(charge_text(charge))),
         EventKind::Ready(urls) => ("ready", Some(urls_text(urls))),
         EventKind::Setback(stage, fault) => {
             let kind = match stage {
@@ -180,6 +193,7 @@ pub(super) fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> 
     match kind {
         "submit" => Some(EventKind::SubmitStarted),
         "accepted" => Some(EventKind::Accepted(TaskId(detail?.to_owned()))),
+        "charged" => Some(EventKind::Charged(charge_from(detail?)?)),
         "ready" => Some(EventKind::Ready(urls_from(detail?)?)),
         "setback-submit" => setback(Stage::Submit),
         "setback-poll" => setback(Stage::Poll),
@@ -264,6 +278,7 @@ mod tests {
         let mut kinds = vec![
             EventKind::SubmitStarted,
             EventKind::Accepted(TaskId("507\"5521".into())),
+            EventKind::Charged(Charge { submission: 2, money: "0.025 USD".parse().unwrap() }),
             EventKind::Ready(vec![Url("https://x/a.png".into()), Url("y".into())]),
             EventKind::Finished(Outcome::Succeeded(vec![])),
             EventKind::Reopened(ReopenTarget::Fetch),

@@ -41,6 +41,7 @@ use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{Event, EventKind, Redo};
 use crate::model::history::History;
 use crate::model::job::JobId;
+use crate::model::money::Charge;
 use crate::model::outcome::{Artifact, TaskId};
 use crate::model::phase::JobRecord;
 use crate::model::price::Price;
@@ -124,13 +125,19 @@ pub trait RunReader {
     /// [the preparation](Self::prepare_names).
     fn is_recorded(&self, file_name: &str) -> Result<bool, LedgerError>;
 
-    /// Prepares [the number of acceptances of a job](Self::n_accepted), as of this moment. Reads every event.
+    /// Prepares [the number of acceptances of a job](Self::n_accepted) and [its charges](Self::charges), as of this moment. Reads every
+    /// event.
     fn prepare_acceptances(&self) -> Result<(), LedgerError>;
 
     /// Counts the accepted submissions of this job. Needs [the preparation](Self::prepare_acceptances).
     fn n_accepted(&self, record: &JobRecord) -> Result<u64, LedgerError>;
 
-    /// Sums the cost of all submissions, including those of dropped jobs. Accepted submissions are the certain part.
+    /// Returns what the provider says that submissions of this job cost, one charge for each of those submissions. Needs
+    /// [the preparation](Self::prepare_acceptances).
+    fn charges(&self, record: &JobRecord) -> Result<Vec<Charge>, LedgerError>;
+
+    /// Sums the cost of all submissions, including those of dropped jobs. Accepted submissions are the certain part, at what the provider
+    /// says of them in the unit of the price, or else at the price.
     /// Submissions in doubt are the possible part. Returns `None` if a price is unknown. Reads every event.
     fn total_cost(&self, price: &Price) -> Result<Option<Cost>, LedgerError>;
 

@@ -25,6 +25,8 @@ pub enum Setting {
     ManifestPrice,
     /// Price that the last run used, as JSON; empty for none.
     PriceUsed,
+    /// Name of the last description of the provider and the hashes of its fields, as JSON.
+    Description,
     /// Output style of the images, as JSON.
     OutputStyle,
     /// Address of the images in object storage; empty for the output folder.
@@ -58,6 +60,7 @@ impl Setting {
             Self::Pictures => "pictures",
             Self::ManifestPrice => "price",
             Self::PriceUsed => "price_used",
+            Self::Description => "description",
             Self::OutputStyle => "style",
             Self::Images => "images",
             Self::Account => "account",

@@ -149,18 +149,38 @@ pub trait WriteSettings: RunWriter {
         self.set_setting(Setting::Pictures, &text.map_err(|_| damaged(self, "a path of a picture is not UTF-8"))?)
     }
 
-    /// Determines the price of a run: the user's, else the manifest's, else the last one. Stores it for later runs and for the
-    /// results. Returns `None` if no price is known.
-    fn settle_price(&mut self, told: Option<Price>) -> Result<Option<Price>, LedgerError> {
+    /// Determines the price of a run: the user's, else the manifest's, else the user's last one, else the `listed` one of the provider's
+    /// description. Stores it for later runs and for the results. Returns `None` if no price is known.
+    fn settle_price(&mut self, told: Option<Price>, listed: Option<Price>) -> Result<Option<Price>, LedgerError> {
         let before = self.price_used()?;
         let price = match told.map_or_else(|| self.manifest_price(), |price| Ok(Some(price)))? {
-            None => before.clone(),
+            None => preferred(before.clone(), listed),
             price => price,
         };
         if price != before {
             self.set_setting(Setting::PriceUsed, &price.as_ref().map(price_text).unwrap_or_default())?;
         }
         Ok(price)
+    }
+
+    /// Records the description of the provider, as the hashes of its fields. Returns the fields that have changed since the last session;
+    /// none if it is the first one.
+    fn settle_description(
+        &mut self,
+        name: &str,
+        hashes: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, LedgerError> {
+        let text = serde_json::json!([name, hashes]).to_string();
+        let before = self.setting(Setting::Description)?;
+        if before.as_ref() == Some(&text) {
+            return Ok(Vec::new());
+        }
+        self.set_setting(Setting::Description, &text)?;
+        let Some(before) = before else { return Ok(Vec::new()) };
+        let (_, known): (String, BTreeMap<String, String>) =
+            serde_json::from_str(&before).map_err(|_| damaged(self, "its entry about the provider is unreadable"))?;
+        let fields: BTreeSet<&String> = known.keys().chain(hashes.keys()).collect();
+        Ok(fields.into_iter().filter(|field| known.get(*field) != hashes.get(*field)).cloned().collect())
     }
 
     /// Records that the results were written at this revision.
@@ -199,6 +219,12 @@ pub trait WriteSettings: RunWriter {
 }
 
 impl<W: RunWriter + ?Sized> WriteSettings for W {}
+
+/// Returns the price of a run whose user gives none: that of the last run, or the listed one, which may have changed since.
+pub fn preferred(used: Option<Price>, listed: Option<Price>) -> Option<Price> {
+    let is_users = used.as_ref().is_some_and(|price| price.listed_on.is_none());
+    if is_users { used } else { listed.or(used) }
+}
 
 fn damaged<R: RunReader + ?Sized>(reader: &R, what: &str) -> LedgerError {
     LedgerError::Damaged { path: reader.location().to_owned(), what: what.to_owned() }

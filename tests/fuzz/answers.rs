@@ -117,6 +117,7 @@ fn check(input: &[u8]) -> String {
             assert!(has("task_status"));
             "running".to_owned()
         }
+        Ok(Status::Charged(charged)) => panic!("no answer of this API says its cost: {charged:?}"),
         Ok(Status::Failed(fault)) | Err(fault) => words(fault),
     };
     format!(

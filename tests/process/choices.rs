@@ -245,14 +245,14 @@ fn results_and_names_have_the_row() {
     let names = ["001/samples/00001", "001/samples/00002", "003/samples/00001", "003/samples/00002"];
     assert_eq!(column(&rows, "file_name"), names.map(|name| format!("images/{name}.png")));
     let header = std::fs::read_to_string(bench.path("out/results.csv")).unwrap();
-    assert!(header.lines().next().unwrap().ends_with(",tasks_lost,cost,row"), "{header}");
+    assert!(header.lines().next().unwrap().ends_with(",tasks_lost,cost,row,currency"), "{header}");
 
     bench.write("p.csv", "prompt,n,skip\na fox,1,\na heron,2,\na barge,2,\n");
     expect_code(&bench.run("p.csv", &[]), 0);
     assert_eq!(column(&bench.results(), "row"), ["1", "2", "2", "3", "3"]);
     expect_code(&bench.output(&["results", "out", "--format", "jsonl"]), 0);
     let lines = std::fs::read_to_string(bench.path("out/results.jsonl")).unwrap();
-    assert!(lines.lines().next().unwrap().ends_with("\"cost\":null,\"row\":1}"), "{lines}");
+    assert!(lines.lines().next().unwrap().ends_with("\"cost\":null,\"row\":1,\"currency\":null}"), "{lines}");
     let planned = plan(&bench, &["--where", "row=2..3", "--where", "prompt!=a barge"]);
     assert_eq!(planned["chosen"], 2);
 }

@@ -182,7 +182,7 @@ fn a_column_of_the_users_own_in_the_results_is_kept() {
     assert!(run(&[]).status.success());
     let path = bench.path("out/results.csv");
     let ours = fs::read_to_string(&path).unwrap();
-    let rated = ours.replacen(",row\n", ",row,rating\n", 1).replacen(",1\n", ",1,five stars\n", 1);
+    let rated = ours.replacen(",currency\n", ",currency,rating\n", 1).replacen(",1,\n", ",1,,five stars\n", 1);
     assert_ne!(rated, ours);
     fs::write(&path, &rated).unwrap();
     bench.write("p.csv", "prompt,kind\na heron,bird\na carp,fish\n");

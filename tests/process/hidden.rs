@@ -20,11 +20,14 @@ fn formulas_are_text_where_that_is_wanted() {
         (lines.next().unwrap(), lines.next().unwrap())
     };
     let plain = text(&[]);
-    assert!(plain.0.ends_with(",tasks_lost,=1+1,note,cost,row") && plain.1.starts_with("1,-1,"), "{plain:?}");
+    assert!(plain.0.ends_with(",tasks_lost,=1+1,note,cost,row,currency") && plain.1.starts_with("1,-1,"), "{plain:?}");
     let guarded = text(&["--formula-guard"]);
-    assert!(guarded.0.ends_with(",tasks_lost,'=1+1,note,cost,row") && guarded.1.starts_with("1,'-1,"), "{guarded:?}");
     assert!(
-        guarded.1.contains(",\"'=HYPERLINK(\"\"http://x\"\")\",") && guarded.1.ends_with(",'@a,plain,,1"),
+        guarded.0.ends_with(",tasks_lost,'=1+1,note,cost,row,currency") && guarded.1.starts_with("1,'-1,"),
+        "{guarded:?}"
+    );
+    assert!(
+        guarded.1.contains(",\"'=HYPERLINK(\"\"http://x\"\")\",") && guarded.1.ends_with(",'@a,plain,,1,"),
         "{guarded:?}"
     );
     assert_eq!(text(&[]), guarded, "a run keeps to it");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use promptbatch::description::format::Description;
+use promptbatch::model::amount::Amount;
 use promptbatch::provider::registry;
 use promptbatch::simulator::config::SimulatorConfig;
 
@@ -98,6 +99,92 @@ fn the_second_third_of_the_described_providers_runs() {
 #[test]
 fn the_last_third_of_the_described_providers_runs() {
     every_third_provider_runs(2);
+}
+
+/// Goal: what a run says that it cost is what the provider bills, image by image and over two commands.
+/// Method: descriptions whose answers say the cost, in every place that there is; no price of the user's.
+#[test]
+fn the_cost_of_a_run_is_what_the_answers_say() {
+    for (name, model) in [
+        ("bfl", "flux-dev"),
+        ("runware", "runware:100@1"),
+        ("openrouter", "org/model"),
+        ("xai", "grok"),
+        ("openai", "gpt-image-2"),
+    ] {
+        let api = registry::find(name).unwrap().description.unwrap();
+        let bench = playing(api, |config| config);
+        let run = |first: usize, more: &[&str]| {
+            let job = |n| {
+                format!("{{\"prompt\":\"a cat, number {n}\",\"model\":\"{model}\",\"seed_\":{n}}}\n")
+                    .replace(",\"seed_\":", ",\"note\":")
+            };
+            bench.write("prompts.jsonl", &(1..=first).map(job).collect::<String>());
+            let mut command = bench.run_command("prompts.jsonl", &["--provider", name]);
+            command.env(&api.token.env[0], "any-token").args(more);
+            command.output().unwrap()
+        };
+        expect_code(&run(3, &["--limit", "2"]), 5);
+        let output = run(5, &[]);
+        expect_code(&output, 0);
+        let billed = bench.stats().billed;
+        assert!(billed > Amount::new(0.01), "{name}: {billed}");
+        assert!(stderr(&output).contains(&format!("cost so far: {billed} USD")), "{name}: {}", stderr(&output));
+        let status: serde_json::Value =
+            serde_json::from_str(&stdout(&bench.output(&["status", "out", "--json"]))).unwrap();
+        let told = (status["cost"].as_f64(), status["cost_max"].as_f64(), status["currency"].as_str());
+        assert_eq!(told, (Some(billed.number()), Some(billed.number()), Some("USD")), "{name}");
+        let cells =
+            bench.results().into_iter().map(|row| (row["cost"].parse::<Amount>().unwrap(), row["currency"].clone()));
+        let (costs, units): (Vec<Amount>, Vec<String>) = cells.unzip();
+        assert_eq!((costs.iter().copied().sum::<Amount>(), costs.len()), (billed, 5), "{name}: {costs:?}");
+        assert!(units.iter().all(|unit| unit == "USD"), "{name}: {units:?}");
+    }
+}
+
+/// Goal: the limit on the cost is kept with the listed prices, counts what the answers say, and says by how much they exceed it.
+#[test]
+fn answers_that_say_more_than_the_price_stop_the_run_and_are_told() {
+    let text = format!("{RELAY}prices: {{currency: USD, date: '2026-11-30', rows: [{{price: 0.001}}]}}\n")
+        .replace("accepted: {id: /task/id}", "accepted: {id: /task/id, cost: /task/cost}");
+    let bench = Bench::new(quick());
+    let file = bench.write("api.yaml", &text);
+    let api = registry::read_file(&file).unwrap();
+    let bench = playing(&api, |config| config);
+    let file = bench.write("api.yaml", &text);
+    let output = run_jobs(&bench, file.to_str().unwrap(), &api, 20, &["--max-cost", "0.05", "-j", "1"]);
+    expect_code(&output, 75);
+    let billed = bench.stats().billed;
+    // One task in flight, each of at most 0.015: the first one is reserved at 0.001, and every other one at the highest so far.
+    assert!(billed > Amount::new(0.03) && billed <= Amount::new(0.05 + 0.015), "{billed}");
+    assert!(stderr(&output).contains(&format!("cost so far: {billed} USD")), "{}", stderr(&output));
+    let is_beyond = billed > Amount::new(0.05);
+    assert_eq!(stderr(&output).contains("the cost exceeds --max-cost by "), is_beyond, "{}", stderr(&output));
+    // Many at once are reserved at the listed price, before the first answer.
+    let other = playing(&api, |config| config);
+    let file = other.write("api.yaml", &text);
+    let output = run_jobs(&other, file.to_str().unwrap(), &api, 20, &["--max-cost", "0.005 USD", "-j", "8"]);
+    expect_code(&output, 75);
+    let billed = other.stats().billed;
+    assert!(billed > Amount::new(0.005) && other.stats().n_accepted <= 5, "{billed}");
+    let beyond = billed.without(Amount::new(0.005));
+    assert!(stderr(&output).contains(&format!("the cost exceeds --max-cost by {beyond} USD")), "{}", stderr(&output));
+}
+
+/// Goal: a description that changed between two commands is told, and nothing that was accepted is lost.
+#[test]
+fn a_changed_description_is_told_by_its_fields() {
+    let bench = Bench::new(quick());
+    let api = registry::read_file(&bench.write("api.yaml", RELAY)).unwrap();
+    let bench = playing(&api, |config| config);
+    let file = bench.write("api.yaml", RELAY);
+    expect_code(&run_jobs(&bench, file.to_str().unwrap(), &api, 4, &["--limit", "2"]), 5);
+    bench.write("api.yaml", &RELAY.replace("keeps: 24h", "keeps: 12h").replace("An invented relay", "Another help"));
+    let output = run_jobs(&bench, file.to_str().unwrap(), &api, 4, &[]);
+    expect_code(&output, 0);
+    let told = "the description of the provider has changed since the last command in this folder (`keeps`)";
+    assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    assert_eq!((bench.stats().n_accepted, files(&bench.path("out/images")).len()), (4, 4));
 }
 
 /// Goal: a lost answer costs nothing where the provider can be asked, or knows the submission. Method: many answers are lost after the

@@ -8,9 +8,13 @@ use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
+use promptbatch::model::amount::Amount;
+use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{InDoubtPolicy, Limits, RepeatCost};
+use promptbatch::model::money::Money;
 use promptbatch::model::outcome::{Acceptance, Fault, Found, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
+use promptbatch::model::price::Price;
 use promptbatch::model::request::Request;
 use promptbatch::model::submission_id::SubmissionId;
 use promptbatch::provider::{Download, LostSubmission, Provider, ProviderTraits};
@@ -18,6 +22,7 @@ use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::crash::Crash;
 use crate::direct::{Direct, Listing};
+use crate::money;
 use crate::world::{self, Session, World};
 use crate::{PASSING, calm, limits, stormy};
 
@@ -45,8 +50,17 @@ pub enum Exchange {
 #[derive(Debug, Default)]
 pub struct Lasting {
     pub listed: Listing,
+    /// Says whether the provider's answers say what a task costs.
+    pub has_bills: bool,
     spool: Mutex<BTreeMap<TaskId, Bytes>>,
     spooled: Mutex<BTreeMap<SubmissionId, TaskId>>,
+}
+
+impl Lasting {
+    /// Creates the memory of a provider whose answers say what a task costs.
+    pub fn with_bills() -> Self {
+        Self { has_bills: true, ..Self::default() }
+    }
 }
 
 /// Provider of a kind, on top of the service.
@@ -57,17 +71,32 @@ pub struct Exchanging {
     pub crash: Crash,
 }
 
+/// Returns what the provider bills for a task, which no list of prices says.
+pub fn bill(task: &TaskId) -> Money {
+    let rank = task.0.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % 7;
+    Money { amount: Amount::new(0.5 + 0.1 * f64::from(rank)), unit: "USD".into() }
+}
+
 fn spool_url(task: &TaskId) -> Url {
     Url(format!("spool:///{task}"))
 }
 
 impl Exchanging {
+    /// Returns what the answer about a task says that it costs.
+    fn cost(&self, task: &TaskId) -> Option<Money> {
+        self.lasting.has_bills.then(|| bill(task))
+    }
+
     async fn submit_one(&self, request: &Request, id: &SubmissionId) -> Result<Acceptance, Fault> {
         let known = self.lasting.listed.lock().unwrap().get(id).cloned();
         if let Some(task) = known.filter(|_| self.exchange == Exchange::Guarded) {
-            return Ok(task.into());
+            return Ok(Acceptance { cost: self.cost(&task), ..task.into() });
         }
         let acceptance = self.direct.submit(request, id).await?;
+        // Some say the cost at once, and others when the task is done.
+        if self.exchange == Exchange::Guarded {
+            return Ok(Acceptance { cost: self.cost(&acceptance.task), ..acceptance });
+        }
         if self.exchange != Exchange::Answer {
             return Ok(acceptance);
         }
@@ -77,7 +106,8 @@ impl Exchanging {
         self.lasting.spool.lock().unwrap().insert(acceptance.task.clone(), image);
         self.lasting.spooled.lock().unwrap().insert(*id, acceptance.task.clone());
         self.crash.step().await;
-        Ok(Acceptance { images: vec![spool_url(&acceptance.task)], ..acceptance })
+        let cost = self.cost(&acceptance.task);
+        Ok(Acceptance { images: vec![spool_url(&acceptance.task)], cost, ..acceptance })
     }
 
     /// Returns the image of a task, as the service itself sees it: whatever the network does to others.
@@ -107,7 +137,7 @@ impl Exchanging {
             Exchange::Listed => self.lasting.listed.lock().unwrap().get(&lost.id).cloned().map(Acceptance::from),
             Exchange::Answer => self.lasting.spooled.lock().unwrap().get(&lost.id).cloned().map(|task| {
                 let images = vec![spool_url(&task)];
-                Acceptance { images, ..task.into() }
+                Acceptance { images, cost: self.cost(&task), ..task.into() }
             }),
         };
         match (found, self.exchange) {
@@ -128,11 +158,18 @@ impl Provider for Exchanging {
         if self.exchange == Exchange::Answer {
             let done = tasks.iter().map(|task| {
                 assert!(spooled(task), "what is recorded is there");
-                Ok(Status::Done(vec![spool_url(task)]))
+                Ok(Status::Done(vec![spool_url(task)]).charged(self.cost(task)))
             });
             return std::future::ready(done.collect()).boxed();
         }
-        self.direct.poll(tasks)
+        if self.exchange == Exchange::Guarded {
+            return self.direct.poll(tasks);
+        }
+        let charged = |(task, answer): (&TaskId, Result<Status, Fault>)| match answer {
+            Ok(status @ Status::Done(_)) => Ok(status.charged(self.cost(task))),
+            other => other,
+        };
+        self.direct.poll(tasks).map(move |answers| tasks.iter().zip(answers).map(charged).collect()).boxed()
     }
 
     fn download<'a>(
@@ -170,6 +207,56 @@ impl Provider for Exchanging {
     }
 }
 
+impl World {
+    /// Goal: what the ledger says that the run cost is what the provider bills, whatever was killed: within the price of the tasks that no
+    /// answer has told of, and within the doubts.
+    ///
+    /// Method: the bills of all tasks that the service accepted, and those of the tasks on record.
+    fn check_bills(&self, price: &Price) {
+        let told = money::paid(&self.ledger, price);
+        let mut on_record = Amount::ZERO;
+        // Tasks whose cost no answer has said: they count at the price until then.
+        let mut n_untold = 0;
+        let mut last: BTreeMap<_, TaskId> = BTreeMap::new();
+        let mut charges: BTreeMap<TaskId, Money> = BTreeMap::new();
+        for event in self.ledger_events() {
+            match event.kind {
+                EventKind::Accepted(task) => {
+                    on_record += bill(&task).amount;
+                    last.insert(event.job, task);
+                }
+                EventKind::Charged(charge) => drop(charges.insert(last[&event.job].clone(), charge.money)),
+                EventKind::Ready(_) => assert!(charges.contains_key(&last[&event.job]), "an ended task says its cost"),
+                _ => (),
+            }
+        }
+        for (task, money) in &charges {
+            assert_eq!(*money, bill(task), "the charge is that of its own task");
+        }
+        let tasks = self.ledger_events().into_iter().filter_map(|event| match event.kind {
+            EventKind::Accepted(task) => Some(task),
+            _ => None,
+        });
+        let mut untold = Amount::ZERO;
+        for task in tasks.filter(|task| !charges.contains_key(task)) {
+            untold += bill(&task).amount;
+            n_untold += 1;
+        }
+        let expected = on_record.without(untold) + price.amount_of("", None).unwrap().times(n_untold);
+        assert_eq!(told.sure, expected, "{n_untold} tasks without a word about their cost");
+        // What the service accepted beyond the record is within the doubts.
+        let billed: Amount = self.lasting.listed.lock().unwrap().values().map(|task| bill(task).amount).sum();
+        assert!(billed >= on_record, "{billed} billed, {on_record} on record");
+        let hidden = bill_max().times(told.n_in_doubt);
+        assert!(billed.without(on_record) <= hidden, "{billed} billed, {on_record} on record, {told:?}");
+    }
+}
+
+/// Returns the highest bill.
+fn bill_max() -> Amount {
+    Amount::new(0.5 + 0.1 * 6.0)
+}
+
 /// Jobs of a world here. Two of them request the same image.
 const JOBS: u64 = 6;
 
@@ -192,9 +279,11 @@ async fn killed(exchange: Exchange, config: SimulatorConfig, limits: &Limits, se
         }
         toll.kills += 1;
         world.check_after_crash();
+        world.check_bills(limits.price.as_ref().unwrap());
     }
     world.run_to_the_end(limits).await;
     world.check();
+    world.check_bills(limits.price.as_ref().unwrap());
     for (index, end) in world.outcomes() {
         let is_held = end.0 == "in_doubt" && limits.in_doubt == InDoubtPolicy::Hold;
         assert!(is_held || end == expected[&index], "{exchange:?}, seed {seed}, job {index}: {end:?}");
@@ -210,7 +299,7 @@ fn kills(exchange: Exchange, faults: &[&str], in_doubt: InDoubtPolicy, n_kills_m
     let mut toll = Toll::default();
     let mut seed = 0;
     while toll.kills < n_kills_min {
-        let limits = Limits { in_doubt, ..limits(seed) };
+        let limits = Limits { in_doubt, price: "0.7 USD".parse().ok(), ..limits(seed) };
         world::simulate(killed(exchange, stormy(seed, faults), &limits, seed, &mut toll));
         seed += 1;
     }

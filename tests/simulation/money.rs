@@ -10,6 +10,7 @@ use promptbatch::model::amount::Amount;
 use promptbatch::model::cost::Cost;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
+use promptbatch::model::money::Charge;
 use promptbatch::model::price::Price;
 use promptbatch::simulator::config::SimulatorConfig;
 
@@ -26,20 +27,26 @@ const HIDING: [&str; 3] = ["submit-cut-after=0.2", "submit-garbage=0.1", "500=0.
 /// Computes the cost from every event of a ledger, independently of the SQL of the real ledger.
 pub fn paid(ledger: &MemoryLedger, price: &Price) -> Cost {
     let mut n_accepted: BTreeMap<_, u64> = BTreeMap::new();
+    let mut charges: BTreeMap<_, BTreeMap<u32, Amount>> = BTreeMap::new();
     for event in ledger.events() {
-        if matches!(event.kind, EventKind::Accepted(_)) {
-            *n_accepted.entry(event.job).or_default() += 1;
+        match event.kind {
+            EventKind::Accepted(_) => *n_accepted.entry(event.job).or_default() += 1,
+            EventKind::Charged(Charge { submission, money }) => {
+                charges.entry(event.job).or_default().insert(submission, money.amount);
+            }
+            _ => (),
         }
     }
     let mut cost = Cost::default();
     for known in ledger.known() {
         let state = &known.state;
-        let price = price.amount_of(&known.job.request.model).expect("every model has a price");
+        let price = price.amount_for(&known.job.request).expect("every model has a price");
         let n_accepted = n_accepted.get(&known.job.id).copied().unwrap_or(0);
         let n_open = u64::from(state.is_in_doubt() && !state.is_doubt_counted());
         let n_in_doubt =
             (u64::from(state.n_in_doubt) + n_open).min(u64::from(state.n_submits).saturating_sub(n_accepted));
-        cost.sure += price.times(n_accepted);
+        let charges = charges.get(&known.job.id).cloned().unwrap_or_default();
+        cost.sure += price.times(n_accepted - charges.len() as u64) + charges.into_values().sum();
         cost.in_doubt += price.times(n_in_doubt);
         cost.n_in_doubt += n_in_doubt;
     }
@@ -49,7 +56,7 @@ pub fn paid(ledger: &MemoryLedger, price: &Price) -> Cost {
 /// Returns limits for a run that may pay for `n_images` images, and for a little less than one more.
 fn capped(seed: u64, n_images: u64, concurrency: u32) -> Limits {
     let price: Price = format!("{PRICE} USD").parse().unwrap();
-    let max = price.amount_of("").unwrap().times(n_images) + Amount::new(PRICE * 0.999);
+    let max = price.amount_of("", None).unwrap().times(n_images) + Amount::new(PRICE * 0.999);
     Limits {
         cost_max: max.to_string().parse().ok(),
         price: Some(price),
@@ -64,7 +71,7 @@ impl World {
     fn check_cost(&self, limits: &Limits) {
         let price = limits.price.as_ref().unwrap();
         let told = paid(&self.ledger, price);
-        let truly = price.amount_of("").unwrap().times(self.server_stats().n_accepted);
+        let truly = price.amount_of("", None).unwrap().times(self.server_stats().n_accepted);
         let max = limits.cost_max.as_ref().unwrap().amount;
         assert!(told.sure <= truly && truly <= told.most(), "{truly} is not {}", told.words("USD"));
         assert!(truly <= max && told.most() <= max, "{truly}, told {}, of {max}", told.words("USD"));

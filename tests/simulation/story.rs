@@ -94,7 +94,7 @@ impl Story {
     }
 
     fn go_on(&mut self, event: &Event, limits: &Limits) {
-        use EventKind::{Accepted, Finished, Ready, Redone, Setback, SubmitStarted};
+        use EventKind::{Accepted, Charged, Finished, Ready, Redone, Setback, SubmitStarted};
         let next = match (self.place.clone(), &event.kind) {
             (Place::Idle, SubmitStarted) => Place::Sent,
             (Place::Doubt, SubmitStarted) if limits.in_doubt == InDoubtPolicy::Resubmit => {
@@ -133,6 +133,8 @@ impl Story {
                 );
                 Place::Ended
             }
+            // A cost changes nothing else.
+            (place @ (Place::Taken(_) | Place::Linked(_)), Charged(_)) => place,
             // The job was made again on request, and its past no longer counts against it.
             (Place::Ended, Redone(_)) => Self::new().place,
             (place, kind) => panic!("job {}: {kind:?} cannot follow {place:?}", event.index),

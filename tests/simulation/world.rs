@@ -103,7 +103,7 @@ impl World {
 
     /// Creates a world with a provider of this kind.
     pub fn of(exchange: Exchange, n_jobs: u64, config: SimulatorConfig) -> Self {
-        Self { exchange, ..Self::new(n_jobs, config) }
+        Self { exchange, lasting: Arc::new(Lasting::with_bills()), ..Self::new(n_jobs, config) }
     }
 
     /// Runs one process without a crash. Returns why it stopped before the end, if it did.

@@ -92,6 +92,9 @@ fn line(at: Timestamp, kind: &EventKind) -> String {
     let words = match kind {
         EventKind::SubmitStarted => "submitting".to_owned(),
         EventKind::Accepted(task) => format!("accepted as task {}", excerpt(&task.0, TEXT_CHARS_MAX)),
+        EventKind::Charged(charge) => {
+            format!("cost, as the answer says: {}", excerpt(&charge.money.to_string(), TEXT_CHARS_MAX))
+        }
         EventKind::Ready(urls) => {
             let links: Vec<_> = urls.iter().map(|url| excerpt(&url.0, TEXT_CHARS_MAX)).collect();
             format!("done at the provider: {}", links.join(" "))

@@ -101,7 +101,8 @@ pub(crate) struct PlanArgs {
     #[arg(short = 'j', long, value_name = "N", env = "PROMPTBATCH_CONCURRENCY", value_parser = in_flight)]
     pub concurrency: Option<InFlight>,
 
-    /// Price of an image, for example '2 magicube' [default: the manifest's `price`]
+    /// Price of an image, for example '2 magicube' [default: the manifest's `price`, or else that of an earlier
+    /// run, or else the prices of the provider's description]
     #[arg(long, env = "PROMPTBATCH_PRICE")]
     pub price: Option<Price>,
 
@@ -157,7 +158,7 @@ pub(crate) fn show(
     let planned = planned.and_then(|manifest| {
         diagnostics::warn(&manifest);
         let plan = plan::plan(&manifest, &out, &choice, SHOWN_MAX, &mut *progress)?;
-        let (price, paid) = plan::paid(&manifest, &out, told.price)?;
+        let (price, paid) = plan::paid(&manifest, &out, told.price, provider.listed_price().as_ref())?;
         let census = if choice.is_all() {
             manifest.census().clone()
         } else {

@@ -161,16 +161,22 @@ fn described(api: &Description, lines: &mut Vec<String>) {
     lines.push(format!("a submission without an answer is {answer}"));
     lines.extend(api.keeps.map(|keeps| format!("images are kept for {keeps}")));
     if let Some(prices) = &api.prices {
-        lines.push(format!(
-            "prices of an image in {} on {} ({}):",
-            prices.currency,
-            prices.date,
-            escape(&prices.source)
-        ));
+        let (currency, source) = (escape(&prices.currency), escape(&prices.source));
+        let says = [&api.accepted.cost, &api.answer.cost].iter().any(|cost| !cost.is_empty());
+        if says || !prices.tokens.is_empty() {
+            lines.push(format!("cost: in {currency}, as its answers say it"));
+        }
+        if !prices.rows.is_empty() {
+            lines.push(format!("prices of an image in {currency} on {} ({source}):", prices.date));
+        }
         for price in &prices.rows {
             let model = price.model.as_deref().unwrap_or("every model");
             let size = price.size.as_ref().map_or(String::new(), |size| format!(" {size}"));
             lines.push(format!("  {}{}: {}", escape(model), escape(&size), price.price));
+        }
+        for tokens in &prices.tokens {
+            let model = tokens.model.as_deref().unwrap_or("every model");
+            lines.push(format!("  {}: {} for a million tokens", escape(model), tokens.per_million));
         }
     }
     if !api.unverified.is_empty() {

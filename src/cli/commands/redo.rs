@@ -6,8 +6,9 @@ use clap::{ArgAction, Args};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::reports::ReportArgs;
-use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, run_folder};
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, PaceArgs, ShowArgs, run_folder};
 use crate::cli::messages::progress::{ended, reporters};
+use crate::cli::messages::start;
 use crate::cli::messages::summary::{self, PROMPT_CHARS_MAX};
 use crate::cli::output::{fail, print, print_message};
 use crate::cli::runtime::drive;
@@ -83,9 +84,7 @@ pub(crate) fn redo(args: &RedoArgs) -> Exit {
     };
     let redone = drive(&args.show, async |above, progress, stops| {
         let make_reporters = |plan: &RedoPlan, start: &SessionStart| {
-            if start.is_other_account {
-                print_message(OTHER_ACCOUNT);
-            }
+            start::warn(start.is_other_account, &start.changed_fields);
             if !args.show.quiet {
                 print_message(&opening(args, plan).join("\n"));
             }

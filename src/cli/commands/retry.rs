@@ -6,8 +6,9 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::reports::ReportArgs;
-use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, run_folder};
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, PaceArgs, ShowArgs, run_folder};
 use crate::cli::messages::progress::{ended, reporters};
+use crate::cli::messages::start;
 use crate::cli::messages::summary;
 use crate::cli::output::print_message;
 use crate::cli::runtime::drive;
@@ -73,9 +74,7 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
     };
     let retried = drive(&args.show, async |above, progress, stops| {
         let make_reporters = |start: &SessionStart| {
-            if start.is_other_account {
-                print_message(OTHER_ACCOUNT);
-            }
+            start::warn(start.is_other_account, &start.changed_fields);
             if !args.show.quiet {
                 let out = escape(&args.out.display().to_string());
                 print_message(&format!("{out}: retrying {}", summary::jobs(start.n_to_do)));

@@ -11,9 +11,10 @@ use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
 use crate::cli::flags::provider::{ProviderArgs, base_url_help};
 use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
-use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, folder};
+use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, PaceArgs, ShowArgs, folder};
 use crate::cli::messages::estimate::PlanSettings;
 use crate::cli::messages::progress::{ended, operation_progress, reporters};
+use crate::cli::messages::start;
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, print_message};
 use crate::cli::runtime::runtime;
@@ -247,9 +248,7 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
         return Reporters::default();
     }
     print_message(&std::iter::once(opening(args, out, start)).chain(notes).collect::<Vec<_>>().join("\n"));
-    if start.is_other_account {
-        print_message(OTHER_ACCOUNT);
-    }
+    start::warn(start.is_other_account, &start.changed_fields);
     if start.n_orphaned > 0 {
         print_message(&format!(
             "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back, without `skip`, \

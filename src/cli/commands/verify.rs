@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, ShowArgs, run_folder};
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, ShowArgs, run_folder};
 use crate::cli::messages::progress::{operation_progress, reporters};
+use crate::cli::messages::start;
 use crate::cli::messages::summary;
 use crate::cli::output::{fail, print, print_message};
 use crate::cli::runtime::drive;
@@ -80,9 +81,7 @@ fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progres
     };
     let ended = drive(&args.show, async |above, progress, stops| {
         let make_reporters = |start: &SessionStart| {
-            if start.is_other_account {
-                print_message(OTHER_ACCOUNT);
-            }
+            start::warn(start.is_other_account, &start.changed_fields);
             reporters(&args.show, &start.counts, start.price.clone(), None, above)
         };
         run_repair(options, verified, make_reporters, progress, stops).await

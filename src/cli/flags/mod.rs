@@ -138,7 +138,7 @@ pub(super) struct PaceArgs {
     pub max_outage: Duration,
 
     /// Price of an image, for example '2 magicube', to count the cost [default: the manifest's `price`, or else that of an
-    /// earlier run]
+    /// earlier run, or else the prices of the provider's description]
     #[arg(long, env = "PROMPTBATCH_PRICE")]
     pub price: Option<Price>,
 
@@ -386,8 +386,3 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a duration is a number and a unit, for example 500ms, 30s, 10m or 2h".to_owned())
 }
-
-/// Warning about a token that belongs to another account than the batch.
-pub(super) const OTHER_ACCOUNT: &str = "warning: the token belongs to a different account than the one that this batch was started with. \
-Tasks of the old account cannot be fetched with it and stay unfinished: use the old token again to get them. New submissions go to the \
-account of this token. If the old account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";

@@ -165,8 +165,10 @@ impl<'a> PlanEstimate<'a> {
         };
         match self.estimate.cost {
             None => {
-                let unknown = self.census.kinds().map(|(model, _, _)| model).find(|model| price.of(model).is_none());
-                let model = unknown.map_or_else(String::new, |model| format!(" for {}", escape(model)));
+                let mut kinds = self.census.kinds();
+                let unknown = kinds.find(|(model, size, _)| price.of(model, *size).is_none());
+                let name = |(model, size, _): (&str, _, _)| format!(" for {}", escape(&price.name_of(model, size)));
+                let model = unknown.map_or_else(String::new, name);
                 format!("cost: unknown; no price{model} is given")
             }
             Some((from, to)) if (to - from).abs() < 1e-9 => {

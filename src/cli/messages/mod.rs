@@ -6,5 +6,6 @@ pub(super) mod local_time;
 pub(super) mod progress;
 pub(super) mod reference;
 pub(super) mod run_status;
+pub(super) mod start;
 pub(super) mod summary;
 mod time_zone;

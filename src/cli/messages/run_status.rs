@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::messages::summary;
 use crate::driver::clock::Clock;
+use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::escape::{escape, grouped};
 use crate::model::phase::JobRecord;
@@ -36,6 +37,8 @@ pub(crate) struct RunStatus {
     per_second: Option<f64>,
     /// Reason why the ledger is older than its watermark says. `None` if it is not.
     older: Option<String>,
+    /// Cost so far, and its unit. `None` if a price is unknown.
+    cost: Option<(Cost, String)>,
     /// Whether the whole ledger was compared with its checksums. If not, the shown rows were.
     is_checked_whole: bool,
 }
@@ -56,7 +59,12 @@ impl RunStatus {
         #[expect(clippy::cast_precision_loss, reason = "ten minutes have fewer than 2^53 jobs")]
         let rate = |(n, first): (u64, Timestamp)| n.saturating_sub(1) as f64 / now.since(first).as_secs_f64();
         let per_second = lately.map(rate).filter(|rate| rate.is_normal());
+        let cost = match run.price_used()? {
+            Some(price) => run.total_cost(&price)?.map(|cost| (cost, price.unit)),
+            None => None,
+        };
         Ok(Self {
+            cost,
             out: escape(&out.display().to_string()),
             provider: run.provider()?,
             counts: run.counts()?,
@@ -129,6 +137,7 @@ impl RunStatus {
             lines.push("ledger: only what is shown here was checked; for the rest: promptbatch verify".to_owned());
         }
         lines.push(format!("submissions so far: {}", self.incidents.n_submits));
+        lines.extend(self.cost.as_ref().map(|(cost, unit)| format!("cost so far: {}", escape(&cost.words(unit)))));
         lines.extend(summary::noted(&self.incidents));
         if self.counts.n_without_image() > 0 {
             lines.push("without an image:".to_owned());
@@ -170,6 +179,9 @@ impl RunStatus {
             "pid": self.pid.as_ref().and_then(|pid| pid.parse::<u32>().ok()),
             "jobs_per_second": self.per_second,
             "seconds_left": self.left().map(|left| left.as_secs()),
+            "cost": self.cost.as_ref().map(|(cost, _)| cost.sure.number()),
+            "cost_max": self.cost.as_ref().map(|(cost, _)| cost.most().number()),
+            "currency": self.cost.as_ref().map(|(_, unit)| unit).filter(|unit| !unit.is_empty()),
             "submissions": incidents.n_submits,
             "submissions_in_doubt": {
                 "all": incidents.n_in_doubt,

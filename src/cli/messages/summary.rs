@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cli::exit::Exit;
 use crate::cli::messages::local_time::beside;
+use crate::cli::messages::start;
 use crate::engine::spending::CostLimitReached;
 use crate::engine::turn::StopReason;
 use crate::manifest::Manifest;
@@ -50,6 +51,7 @@ pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Optio
         incidents,
         price,
         cost,
+        excess,
         stop,
         failures,
         present,
@@ -73,6 +75,7 @@ pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Optio
     lines.extend(
         cost.zip(price.as_ref()).map(|(cost, price)| format!("cost so far: {}", escape(&cost.words(&price.unit)))),
     );
+    lines.extend(excess.zip(price.as_ref()).map(|(excess, price)| start::excess_words(excess, &price.unit)));
     lines.extend(failed(failures, counts));
     lines.extend(fail_under.map(|share| share_words(share, counts)));
     lines.extend(stop.as_ref().map(|stop| stopped(stop, summary)));

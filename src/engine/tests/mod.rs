@@ -211,6 +211,7 @@ fn word(kind: &EventKind) -> String {
     match kind {
         EventKind::SubmitStarted => "submit".into(),
         EventKind::Accepted(_) => "accepted".into(),
+        EventKind::Charged(charge) => format!("charged:{}", charge.money),
         EventKind::Ready(_) => "ready".into(),
         EventKind::Setback(stage, fault) => format!("{}!{}", stage.as_str(), fault.kind.code()),
         EventKind::Finished(Outcome::Succeeded(_)) => "succeeded".into(),

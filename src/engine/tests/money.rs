@@ -4,7 +4,9 @@ use super::*;
 use crate::engine::spending::CostLimitReached;
 use crate::engine::turn::StopReason;
 use crate::model::amount::Amount;
+use crate::model::cost::Cost;
 use crate::model::limits::InDoubtPolicy;
+use crate::model::money::{Charge, Money};
 
 fn capped(n: u32, price: &str, max: &str) -> Limits {
     Limits { price: price.parse().ok(), cost_max: max.parse().ok(), ..fixed(n) }
@@ -277,4 +279,47 @@ fn a_part_of_those_that_have_ended_may_fail() {
         let n = bench.events.iter().filter(|event| matches!(event.kind, EventKind::Finished(_))).count();
         assert_eq!((n, bench.engine.stop()), (n_ended, Some(&StopReason::Failures(1))), "{limit}");
     }
+}
+
+/// Goal: an answer that says its cost is counted once, at whatever stage it comes, and recorded.
+#[test]
+fn a_cost_is_recorded_with_the_answer_that_says_it_and_counted_once() {
+    let cost = |text: &str| text.parse::<Money>().ok();
+    let mut bench = Bench::with_pending(capped(2, "2 USD", "100"), 2);
+    bench.turn();
+    bench.handle(Input::Submitted(id(1), Ok(Acceptance { cost: cost("2.5 USD"), ..task(1).into() })));
+    bench.handle(Input::Submitted(id(2), Ok(task(2).into())));
+    assert_eq!(bench.engine.spending.cost().unwrap().sure, Amount::new(4.5));
+    let n_polls = std::cell::Cell::new([0; 2]);
+    while n_polls.get().iter().any(|n| *n < 3) {
+        let actions = bench.next().actions;
+        answer(&mut bench, actions, |of| {
+            let mut counts = n_polls.get();
+            counts[usize::from(of == id(1))] += 1;
+            n_polls.set(counts);
+            match (of == id(1), counts[usize::from(of == id(1))] >= 3) {
+                (true, false) => Status::Running.charged(cost("2.5 USD")),
+                (true, true) => Status::Done(urls(1)).charged(cost("2.5 USD")),
+                (false, true) => Status::Failed(fault(FaultKind::Moderated)).charged(cost("0 USD")),
+                (false, false) => Status::Queued,
+            }
+        });
+    }
+    assert_eq!(bench.engine.spending.cost().unwrap().sure, Amount::new(2.5));
+    bench.turn();
+    let told = |event: &Event| matches!(event.kind, EventKind::Charged(_)).then(|| (event.index, word(&event.kind)));
+    let told: Vec<_> = bench.events.iter().filter_map(told).collect();
+    assert_eq!(told, [(1, "charged:2.5 USD".to_owned()), (2, "charged:0 USD".to_owned())]);
+}
+
+/// Goal: a resumed task that says its cost again is not counted again.
+#[test]
+fn a_cost_that_an_earlier_process_recorded_is_not_counted_again() {
+    let charge = Charge { submission: 1, money: "2.5 USD".parse().unwrap() };
+    let story = [EventKind::SubmitStarted, EventKind::Accepted(task(1)), EventKind::Charged(charge.clone())];
+    let mut bench = Bench::new(capped(2, "2 USD", "100"), vec![past(1, Duration::from_secs(9), &story)]);
+    bench.engine.remember_cost(Some(Cost { sure: Amount::new(2.5), ..Cost::default() }));
+    let polls = bench.turn().actions;
+    answer(&mut bench, polls, |_| Status::Done(urls(1)).charged(Some(charge.money.clone())));
+    assert_eq!(bench.engine.spending.cost().unwrap().sure, Amount::new(2.5));
 }

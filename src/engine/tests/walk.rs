@@ -78,7 +78,11 @@ fn note(witness: &mut Witness, kind: &EventKind) {
         EventKind::Setback(Stage::Submit, fault) if fault.kind.leaves_doubt() => witness.n_in_doubt += 1,
         EventKind::Setback(Stage::Task, _) => witness.n_lost += 1,
         EventKind::Finished(_) => witness.is_finished = true,
-        EventKind::Ready(_) | EventKind::Setback(..) | EventKind::Reopened(_) | EventKind::Redone(_) => (),
+        EventKind::Charged(_)
+        | EventKind::Ready(_)
+        | EventKind::Setback(..)
+        | EventKind::Reopened(_)
+        | EventKind::Redone(_) => (),
     }
     assert!(witness.n_accepted <= 1 + witness.n_lost, "an accepted task is submitted again only when it is lost");
     assert!(witness.n_lost <= 2 && witness.n_lost + witness.n_in_doubt <= 3, "and only as often as the limit says");

@@ -219,7 +219,7 @@ fn the_price_and_the_order_are_read() {
     let text = "price: {unit: magicube, per_image: {a/b: 2, c/d: 0.5}}\nshuffle: 7\nprompts: [x]";
     fs::write(&path, text).expect("a file can be written there");
     let manifest = open(Source { path, default_model: Some(MODEL.into()), ..Source::default() }).expect("it is good");
-    assert_eq!(manifest.price().and_then(|price| price.of("c/d")), Some(0.5));
+    assert_eq!(manifest.price().and_then(|price| price.of("c/d", None)), Some(0.5));
     assert_eq!(manifest.shuffle(), Some(7));
     assert_mistakes(
         yaml,

@@ -31,7 +31,10 @@ async fn submitted(subject: &Subject, request: &Request) -> TaskId {
 /// Polls a task until it has ended.
 async fn ended(provider: &dyn Provider, task: &TaskId) -> Vec<Url> {
     for _ in 0..500 {
-        match provider.poll(std::slice::from_ref(task)).await.remove(0).unwrap() {
+        let status = provider.poll(std::slice::from_ref(task)).await.remove(0).unwrap();
+        let status = if let Status::Charged(charged) = status { charged.1 } else { status };
+        match status {
+            Status::Charged(_) => panic!("a status says one cost"),
             Status::Done(urls) => return urls,
             Status::Queued | Status::Running => tokio::time::sleep(Duration::from_millis(10)).await,
             Status::Failed(fault) => panic!("{fault}"),

@@ -8,6 +8,7 @@ use crate::description::words::{AnswerStage, Exchange, Expectation};
 use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
 use crate::model::request::{Json, Request};
 use crate::provider::described::images::ImageText;
+use crate::provider::described::money::said;
 use crate::provider::described::polled::{self, Polled};
 use crate::provider::described::request::{submit_body, submit_path};
 use crate::provider::described::submitted::{SubmittedAs, submitted};
@@ -171,6 +172,14 @@ fn judged(api: &Description, example: &Example, task: &TaskId) -> Result<(), Str
     {
         return differs("the fault", expected.kind().code(), found.fault.map_or("none", FaultKind::code));
     }
+    let costs = match (example.stage, api.exchange) {
+        (AnswerStage::Submit, Exchange::Task) => &api.accepted.cost,
+        (AnswerStage::Submit, Exchange::Answer) | (AnswerStage::Poll | AnswerStage::Result, _) => &api.answer.cost,
+    };
+    let cost = said(api, costs, &answer, &api.default_model).map(|money| money.to_string());
+    if example.cost.is_some() && example.cost != cost {
+        return differs("the cost", &shown(example.cost.as_ref()), &shown(cost.as_ref()));
+    }
     Ok(())
 }
 
@@ -201,6 +210,7 @@ fn of_submission(api: &Description, answer: &ApiResponse) -> Conclusion {
 
 fn of_status(status: Status) -> Conclusion {
     match status {
+        Status::Charged(charged) => of_status(charged.1),
         Status::Queued => of(Expectation::Queued),
         Status::Running => of(Expectation::Running),
         Status::Done(urls) => {

@@ -21,8 +21,9 @@ use crate::model::partial_download::PartialDownload;
 use crate::model::request::Request;
 use crate::model::submission_id::SubmissionId;
 use crate::provider::described::addresses::Addresses;
-use crate::provider::described::answered::{accepted, kept_status, paid_without_image, spooled};
+use crate::provider::described::answered::{accepted, cost_entry, kept_status, paid_without_image, spooled};
 use crate::provider::described::find;
+use crate::provider::described::money::with_cost;
 use crate::provider::described::polled::{Polled, polled, result};
 use crate::provider::described::request::{EncodedBody, encoded, poll_body, poll_path, submit_body, submit_path};
 use crate::provider::described::submitted::{SubmittedAs, submitted};
@@ -110,22 +111,22 @@ impl DescribedProvider {
             Exchange::Task => {
                 let answer = self.http.ask(sent).await.map_err(NoResponse::of_submission)?;
                 match submitted(self.api, &answer, &id_text)?.what {
-                    SubmittedAs::Task(task) => Ok(accepted(self.api, &answer, task)),
+                    SubmittedAs::Task(task) => Ok(accepted(self.api, &answer, task, &request.model)),
                     SubmittedAs::Images(_) | SubmittedAs::Failed(_) => Err(Fault::unanswered()),
                 }
             }
-            Exchange::Answer => self.images(sent, id, &id_text).await,
+            Exchange::Answer => self.images(sent, id, &request.model).await,
         }
     }
 
     /// Sends a submission whose answer has the images, and keeps them on this disk.
-    async fn images(&self, sent: RequestBuilder, id: &SubmissionId, id_text: &str) -> Result<Acceptance, Fault> {
+    async fn images(&self, sent: RequestBuilder, id: &SubmissionId, model: &str) -> Result<Acceptance, Fault> {
         let mut entry = self.spool.entry(id).map_err(|fault| {
             let words = format!("nothing was sent, because its answer could not be kept: {}", fault.message);
             Fault::new(FaultKind::Transient, words)
         })?;
         let answer = self.http.ask_for_images(sent, &mut entry).await.map_err(NoResponse::of_submission)??;
-        let links = match submitted(self.api, &answer, id_text)?.what {
+        let mut links = match submitted(self.api, &answer, &id.to_string())?.what {
             SubmittedAs::Images(images) => {
                 images.into_iter().map(|image| image.into_link(&mut entry)).collect::<Result<Vec<Link>, Fault>>()?
             }
@@ -133,9 +134,11 @@ impl DescribedProvider {
             SubmittedAs::Task(_) => return Err(Fault::unanswered()),
         };
         let task = entry.task();
+        let acceptance = accepted(self.api, &answer, task.clone(), model);
+        links.extend(acceptance.cost.as_ref().map(cost_entry));
         entry.commit(&links).await?;
-        let Acceptance { images, .. } = spooled(task.clone(), links);
-        Ok(Acceptance { images, ..accepted(self.api, &answer, task) })
+        let Acceptance { images, .. } = spooled(task, links);
+        Ok(Acceptance { images, ..acceptance })
     }
 
     async fn poll_one(&self, task: &TaskId) -> Result<Status, Fault> {
@@ -155,11 +158,11 @@ impl DescribedProvider {
         let body = poll_body(self.api, task).map(|body| encoded(self.api.submit.encoding, &body, "promptbatch-poll"));
         let answer = self.ask(self.request(method, url, &poll.headers, &given, body)).await?;
         match polled(self.api, &answer, task)? {
-            Polled::Status(status) => Ok(status),
+            Polled::Status(status) => Ok(with_cost(self.api, status, &answer)),
             Polled::Result(address) => {
                 let url = self.addresses.given(&address)?;
                 let answer = self.ask(self.request(Method::Get, url, &poll.headers, &given, None)).await?;
-                result(self.api, &answer)
+                result(self.api, &answer).map(|status| with_cost(self.api, status, &answer))
             }
         }
     }

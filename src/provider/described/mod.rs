@@ -11,6 +11,7 @@ pub(crate) mod fault;
 pub(crate) mod find;
 pub(crate) mod images;
 pub(crate) mod limits;
+pub(crate) mod money;
 #[cfg(all(test, feature = "simulator"))]
 mod played;
 pub(crate) mod polled;

@@ -4,7 +4,6 @@
 //! that promises it, and an envelope that was read. Everything else leaves doubt: any other status, a timeout, a page, a redirect.
 
 use crate::description::format::Description;
-use crate::description::pointer::{first_said, scalar};
 use crate::description::words::{AnswerStage, Exchange};
 use crate::model::outcome::{Fault, FaultKind, TaskId};
 use crate::provider::described::fault::{fault, quoted, row};
@@ -21,8 +20,6 @@ const STATUS_URL_BYTES_MAX: usize = 2048;
 pub(crate) struct Submitted {
     /// What the submission became.
     pub what: SubmittedAs,
-    /// Cost, as the answer says it; `None` if it does not.
-    pub cost: Option<String>,
 }
 
 /// What a submission became.
@@ -49,12 +46,7 @@ pub(crate) fn submitted(api: &Description, answer: &ApiResponse, submission_id: 
         Exchange::Answer => as_images(api, &reading, answer, &envelope)?,
     };
     if let Some(what) = accepted {
-        let costs = match api.exchange {
-            Exchange::Task => &api.accepted.cost,
-            Exchange::Answer => &api.answer.cost,
-        };
-        let cost = reading.texts().iter().find_map(|text| first_said(costs, text)).and_then(scalar);
-        return Ok(Submitted { what, cost });
+        return Ok(Submitted { what });
     }
     Err(refused(api, answer, &envelope))
 }

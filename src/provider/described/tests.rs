@@ -8,6 +8,7 @@ use crate::description::words::Exchange;
 use crate::model::outcome::{Fault, FaultKind, Status, TaskId};
 use crate::model::request::{Json, Request};
 use crate::provider::builtin::{BUILT_IN, text};
+use crate::provider::described::answered::accepted;
 use crate::provider::described::check::check;
 use crate::provider::described::images::ImageText;
 use crate::provider::described::polled::{Polled, polled, result};
@@ -213,7 +214,9 @@ fn images_have_many_forms() {
 #[test]
 fn a_cost_is_what_the_answer_says() {
     let body = json!({"id": "a", "polling_url": "https://api.bfl.ai/v1/get_result?id=a", "cost": 2.5}).to_string();
-    assert_eq!(submit(&api("bfl"), 200, &body).unwrap().cost.as_deref(), Some("2.5"));
+    let (api, answer) = (api("bfl"), answer(200, &body));
+    let accepted = accepted(&api, &answer, TaskId("a".into()), "flux-dev");
+    assert_eq!(accepted.cost.map(|money| money.to_string()).as_deref(), Some("0.025 USD"));
 }
 
 /// Goal: only the API itself ends a task that is paid for. Method: pages and errors of others at every poll.

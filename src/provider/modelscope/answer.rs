@@ -130,6 +130,7 @@ fn accepted(answer: &ApiResponse, task: TaskId) -> Acceptance {
         quota_left,
         model_quota_left: answer.model_remaining,
         images: Vec::new(),
+        cost: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::fsio::atomic_file::{AtomicFile, first};
-use crate::model::amount::Amount;
+use crate::model::money::Money;
 use crate::model::phase::JobRecord;
 use crate::model::storage_url::StorageUrl;
 use crate::report::results::{self, BYTE_ORDER_MARK, Results, ResultsFileFormat};
@@ -42,7 +42,7 @@ impl ResultsWriter {
     }
 
     /// Adds one job. `cost` is `None` if its price is unknown.
-    pub(crate) fn write(&mut self, record: &JobRecord, cost: Option<Amount>) -> Result<(), ResultsError> {
+    pub(crate) fn write(&mut self, record: &JobRecord, cost: Option<&Money>) -> Result<(), ResultsError> {
         self.results.write(record, cost).map_err(error_at(&self.path))
     }
 

@@ -13,7 +13,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::fsio::owned_file;
-use crate::model::amount::Amount;
+use crate::model::money::Money;
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::storage_url::StorageUrl;
@@ -54,12 +54,12 @@ pub(crate) const COLUMNS: [&str; 26] = [
 /// Place of the name of the image among them.
 const FILE_NAME: usize = 3;
 
-/// Names of our columns behind the manifest's own. `cost` is the certain cost of all submissions of a job. Only the
-/// first line of a job has it, so that the column adds up. `row` is the number of the manifest's row.
-pub(crate) const LAST_COLUMNS: [&str; 2] = ["cost", ROW];
+/// Names of our columns behind the manifest's own. `cost` is the certain cost of all submissions of a job, in the unit `currency`.
+/// Only the first line of a job has them, so that the column adds up. `row` is the number of the manifest's row.
+pub(crate) const LAST_COLUMNS: [&str; 3] = ["cost", "row", "currency"];
 
-/// Name of the column that gives way to a column of the manifest with the same name.
-const ROW: &str = "row";
+/// Number of the first of these columns, which gives way to no column of the manifest. The others do, to one with the same name.
+const N_KEPT: usize = 1;
 
 /// Format of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,8 +109,8 @@ pub(crate) struct Results<W: Write> {
     provider: String,
     /// Further columns of the manifest, by their names in the jobs.
     columns: Vec<String>,
-    /// Names of our last columns.
-    last: &'static [&'static str],
+    /// Our last columns, by their places in [`LAST_COLUMNS`].
+    last: Vec<usize>,
     /// Records that the ledger has the rows of the jobs.
     has_rows: bool,
     /// Place of the images; `None` for the output folder.
@@ -132,12 +132,14 @@ impl<W: Write> Results<W> {
         has_rows: bool,
     ) -> io::Result<Self> {
         let columns = distinct(columns);
-        let last = if columns.iter().any(|column| column == ROW) { &LAST_COLUMNS[..1] } else { &LAST_COLUMNS };
+        let gives_way = |i: &usize| *i >= N_KEPT && columns.iter().any(|column| column == LAST_COLUMNS[*i]);
+        let places: Vec<usize> = (0..LAST_COLUMNS.len()).filter(|i| !gives_way(i)).collect();
+        let last: Vec<&str> = places.iter().map(|i| LAST_COLUMNS[*i]).collect();
         let lines = match format {
             ResultsFileFormat::Csv | ResultsFileFormat::GuardedCsv => {
                 let (mut csv, is_guarded) =
                     (Box::new(csv::Writer::from_writer(out)), format == ResultsFileFormat::GuardedCsv);
-                let further = headings(&columns, &[&COLUMNS[..], last].concat()).into_iter();
+                let further = headings(&columns, &[&COLUMNS[..], &last].concat()).into_iter();
                 let further = further.map(|name| if is_guarded { guarded(name.into()).into_owned() } else { name });
                 let names = COLUMNS.into_iter().map(str::to_owned).chain(further);
                 csv.write_record(names.chain(last.iter().map(|name| (*name).to_owned())))?;
@@ -145,13 +147,13 @@ impl<W: Write> Results<W> {
             }
             ResultsFileFormat::Jsonl => {
                 let ours = [&COLUMNS[..], &NESTED].concat();
-                let further = headings(&columns, &[&ours[..], last].concat());
+                let further = headings(&columns, &[&ours[..], &last].concat());
                 let last = last.iter().map(|name| (*name).to_owned());
                 let names = ours.into_iter().map(str::to_owned).chain(further).chain(last).collect();
                 RowEncoder::Jsonl { out: BufWriter::new(out), names }
             }
         };
-        Ok(Self { lines, provider: provider.to_owned(), columns, last, has_rows, place: None })
+        Ok(Self { lines, provider: provider.to_owned(), columns, last: places, has_rows, place: None })
     }
 
     /// Names the images by their addresses at this place.
@@ -160,7 +162,7 @@ impl<W: Write> Results<W> {
     }
 
     /// Writes the lines of one job. `cost` is `None` if its price is unknown.
-    pub(crate) fn write(&mut self, record: &JobRecord, cost: Option<Amount>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, record: &JobRecord, cost: Option<&Money>) -> io::Result<()> {
         let artifacts = record.state.artifacts();
         if artifacts.is_empty() {
             return self.write_line(record, None, cost);
@@ -169,16 +171,18 @@ impl<W: Write> Results<W> {
         artifacts.iter().zip(costs).try_for_each(|(artifact, cost)| self.write_line(record, Some(artifact), cost))
     }
 
-    fn write_line(&mut self, record: &JobRecord, artifact: Option<&Artifact>, cost: Option<Amount>) -> io::Result<()> {
+    fn write_line(&mut self, record: &JobRecord, artifact: Option<&Artifact>, cost: Option<&Money>) -> io::Result<()> {
         let mut own = fields(record, artifact, &self.provider);
         if let (Some(place), Some(artifact)) = (&self.place, artifact) {
             own[FILE_NAME] = CellValue::Text(place.of(&artifact.file_name).into());
         }
         let carried = |column| record.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
         let further = self.columns.iter().map(|column| CellValue::text_of(carried(column)));
-        let cost = cost.map_or(CellValue::None, |cost| CellValue::Real(cost.number()));
-        let row = CellValue::whole_of(record.job.row_number().filter(|_| self.has_rows));
-        let last = [cost, row].into_iter().take(self.last.len());
+        let last = self.last.iter().map(|i| match i {
+            0 => cost.map_or(CellValue::None, |cost| CellValue::Real(cost.amount.number())),
+            1 => CellValue::whole_of(record.job.row_number().filter(|_| self.has_rows)),
+            _ => CellValue::text_of(cost.map(|cost| cost.unit.as_str()).filter(|unit| !unit.is_empty())),
+        });
         match &mut self.lines {
             RowEncoder::Csv { csv, is_guarded } => {
                 for value in own.into_iter().chain(further).chain(last) {

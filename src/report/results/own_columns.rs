@@ -47,7 +47,7 @@ mod tests {
         let ours = COLUMNS.join(",");
         let columns = ["kind", "seed", "row", "=sum", "a,b"].map(str::to_owned);
         for (header, expected) in [
-            (ours.clone() + ",cost,row", None),
+            (ours.clone() + ",cost,row,currency", None),
             (format!("\u{feff}{ours},kind,input_seed,row,cost"), None),
             (format!("{ours},'=sum,=sum,\"a,b\",cost,,"), None),
             (format!("{ours},cost,rating"), Some("rating")),

@@ -117,8 +117,8 @@ fn text_of_every_kind_comes_back_as_it_was() {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let back: Vec<String> = reader.records().map(|record| record.unwrap()[4].to_owned()).collect();
     assert_eq!(back, prompts);
-    insta::assert_snapshot!(lines_of(&jobs[0]), @r#"1,01010101010101010101,pending,,"a, b",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,,"#);
-    insta::assert_snapshot!(lines_of(&jobs[1]), @r#"2,02020202020202020202,pending,,"say ""cat""",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,,"#);
+    insta::assert_snapshot!(lines_of(&jobs[0]), @r#"1,01010101010101010101,pending,,"a, b",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,,,"#);
+    insta::assert_snapshot!(lines_of(&jobs[1]), @r#"2,02020202020202020202,pending,,"say ""cat""",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,,,"#);
 }
 
 #[test]
@@ -133,10 +133,10 @@ fn further_columns_follow_under_names_that_nothing_else_has() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[0].strip_prefix(&own),
-        Some(",input_input_status,input_status,artist,absent,input_seed,input_input_seed,cost,row")
+        Some(",input_input_status,input_status,artist,absent,input_seed,input_input_seed,cost,row,currency")
     );
-    assert!(lines[1].ends_with(",,0,0,mine,also mine,\"Ada, L.\",,7,,,"), "{}", lines[1]);
-    assert!(lines[2].ends_with(",,0,0,,,,,,,,"), "{}", lines[2]);
+    assert!(lines[1].ends_with(",,0,0,mine,also mine,\"Ada, L.\",,7,,,,"), "{}", lines[1]);
+    assert!(lines[2].ends_with(",,0,0,,,,,,,,,"), "{}", lines[2]);
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn as_json_the_same_columns_have_types_and_the_request_has_its_lists() {
     }
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     insta::assert_snapshot!(text, @r#"
-    {"index":7,"id":"07070707070707070707","status":"succeeded","file_name":"images/7.png","prompt":"say \"cat\"\n猫 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":18446744073709551615,"steps":null,"guidance":4.0,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.468Z","seconds":2.468,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":["https://a/b.png"],"loras":null,"params":{"tiles":[1,2]},"input_params":"mine","score":"7","cost":null,"row":7}
-    {"index":8,"id":"08080808080808080808","status":"pending","file_name":null,"prompt":"new","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":null,"steps":null,"guidance":null,"provider":"modelscope","task_id":null,"attempts":0,"submitted_at":null,"finished_at":null,"seconds":null,"width":null,"height":null,"bytes":null,"format":null,"sha256":null,"error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":null,"loras":null,"params":null,"input_params":null,"score":null,"cost":null,"row":8}
+    {"index":7,"id":"07070707070707070707","status":"succeeded","file_name":"images/7.png","prompt":"say \"cat\"\n猫 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":18446744073709551615,"steps":null,"guidance":4.0,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.468Z","seconds":2.468,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":["https://a/b.png"],"loras":null,"params":{"tiles":[1,2]},"input_params":"mine","score":"7","cost":null,"row":7,"currency":null}
+    {"index":8,"id":"08080808080808080808","status":"pending","file_name":null,"prompt":"new","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":null,"steps":null,"guidance":null,"provider":"modelscope","task_id":null,"attempts":0,"submitted_at":null,"finished_at":null,"seconds":null,"width":null,"height":null,"bytes":null,"format":null,"sha256":null,"error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":null,"loras":null,"params":null,"input_params":null,"score":null,"cost":null,"row":8,"currency":null}
     "#);
 }
 
@@ -191,16 +191,30 @@ fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
     let moderated = record(2, "y", &[SubmitStarted, task(), failed(FaultKind::Moderated, "")]);
     let mut results =
         Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &strings(&["cost"]), false).unwrap();
-    results.write(&two, Some(Amount::new(0.04))).unwrap();
-    results.write(&moderated, Some(Amount::new(2.0))).unwrap();
+    results.write(&two, Some(&"0.04 USD".parse().unwrap())).unwrap();
+    results.write(&moderated, Some(&"2 USD".parse().unwrap())).unwrap();
     results.write(&record(3, "z", &[]), None).unwrap();
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(names[COLUMNS.len()..], ["input_cost", "cost", "row"]);
-    let last = |record: &csv::StringRecord| [record.len() - 3, record.len() - 2].map(|at| record[at].to_owned());
-    let cells: Vec<[String; 2]> = reader.records().map(|record| last(&record.unwrap())).collect();
-    assert_eq!(cells, [["mine", "0.04"], ["mine", ""], ["", "2"], ["", ""]].map(|pair| pair.map(str::to_owned)));
+    assert_eq!(names[COLUMNS.len()..], ["input_cost", "cost", "row", "currency"]);
+    let last = |record: &csv::StringRecord| [4, 3, 1].map(|back| record[record.len() - back].to_owned());
+    let cells: Vec<[String; 3]> = reader.records().map(|record| last(&record.unwrap())).collect();
+    let expected = [["mine", "0.04", "USD"], ["mine", "", ""], ["", "2", "USD"], ["", "", ""]];
+    assert_eq!(cells, expected.map(|cells| cells.map(str::to_owned)));
+}
+
+/// Goal: a manifest's own column `currency` or `row` keeps its name and its values.
+#[test]
+fn our_currency_gives_way_to_that_of_the_manifest() {
+    let mut own = record(1, "x", &[SubmitStarted, task()]);
+    Arc::make_mut(&mut own.job).extras = vec![("currency".into(), "JPY".into())];
+    let columns = strings(&["currency"]);
+    let mut results = Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &columns, true).unwrap();
+    results.write(&own, Some(&"2 USD".parse().unwrap())).unwrap();
+    let text = String::from_utf8(results.finish().unwrap()).unwrap();
+    let (header, line) = text.split_once('\n').unwrap();
+    assert!(header.ends_with(",currency,cost,row") && line.trim_end().ends_with(",JPY,2,1"), "{text}");
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn placed(
         }
         EventKind::SubmitStarted
         | EventKind::Accepted(_)
+        | EventKind::Charged(_)
         | EventKind::Ready(_)
         | EventKind::Setback(..)
         | EventKind::Reopened(_) => return Ok(event),

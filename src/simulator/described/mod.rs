@@ -4,6 +4,7 @@
 //! of a body say where a request has its prompt, and the pointers of an answer say where an answer has its id.
 
 pub(super) mod auth;
+pub(super) mod bill;
 pub(super) mod book;
 pub(super) mod draft;
 pub(super) mod errors;

@@ -6,6 +6,7 @@ use crate::description::examples::Example;
 use crate::description::format::Description;
 use crate::description::pointer::{Pointer, first_said, scalar};
 use crate::description::words::{AnswerStage, Exchange, Expectation, FaultWord, ImageKind, TaskWord};
+use crate::simulator::described::bill::write_cost;
 use crate::simulator::described::draft::{Draft, localize, success, template};
 use crate::simulator::described::errors::{ErrorWish, error, write};
 use crate::simulator::described::put::{is_said, keep_one, put, put_nothing};
@@ -48,6 +49,9 @@ impl TaskWriter<'_> {
         put(&mut draft.body, &accepted.status_url, &status_url(self.origin, self.id).into());
         if is_said(&draft.body, &poll.result) {
             put(&mut draft.body, &poll.result, &result_url(self.origin, self.id).into());
+        }
+        if !accepted.cost.is_empty() {
+            write_cost(self.api, &accepted.cost, self.id, &mut draft.body);
         }
         draft
     }
@@ -146,6 +150,7 @@ impl TaskWriter<'_> {
 
     fn put_image(&self, body: &mut Value, image: Option<&str>) {
         let answer = &self.api.answer;
+        write_cost(self.api, &answer.cost, self.id, body);
         let Some(image) = image else { return put_nothing(body, &answer.images) };
         let recorded = first_said(&answer.images, body).and_then(scalar).unwrap_or_default();
         let is_url =

@@ -11,6 +11,7 @@ use crate::description::format::Description;
 use crate::description::words::{AnswerStage, DoubtClass, Exchange, FaultWord, ImageKind};
 use crate::model::time::Timestamp;
 use crate::simulator::check::Submission;
+use crate::simulator::described::bill::billed;
 use crate::simulator::described::book::has_own_ids;
 use crate::simulator::described::draft::Draft;
 use crate::simulator::described::errors::{ErrorWish, error, write};
@@ -143,6 +144,7 @@ impl Server {
         api: &Description,
     ) -> Reply {
         let id = self.book.enter(api, now, submission, task);
+        self.stats.billed += billed(api, &submission.model, &id).unwrap_or_default();
         let reply = match api.exchange {
             Exchange::Task => {
                 let mut draft = TaskWriter { api, origin: &origin(request), id: &id }.accepted();

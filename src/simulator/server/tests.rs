@@ -248,7 +248,7 @@ fn stats_are_served() {
     server.handle(at(0), &HttpRequest::get("/nowhere"));
     let stats = json(&server.handle(at(0), &HttpRequest::get("/stats?pretty")));
     let expected = json!({
-        "submits": 1, "accepted": 1, "contents": 1, "accepted_twice": 0, "unfinished_max": 1, "polls": 1, "polls_lost": 0,
+        "submits": 1, "accepted": 1, "billed": 0.0, "contents": 1, "accepted_twice": 0, "unfinished_max": 1, "polls": 1, "polls_lost": 0,
         "results": 0, "finds": 0, "repeated": 0,
         "images": 0, "images_continued": 0, "image_bytes": 0, "links_expired": 0, "token_leaks": 0, "refused": { "path": 1 }, "faults": { "poll-500": 1 },
     });

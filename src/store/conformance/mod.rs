@@ -306,6 +306,8 @@ macro_rules! conformance {
                     every_accepted_task_is_paid_for
                     a_submission_in_doubt_may_be_paid_for
                     a_job_costs_as_often_as_it_was_accepted
+                    what_an_answer_says_counts_in_place_of_the_price
+                    a_job_under_way_is_handed_out_with_its_charge
                     a_model_without_a_price_is_found_with_its_first_job
                 }
                 recording {
@@ -337,6 +339,8 @@ macro_rules! conformance {
                 settings {
                     the_first_account_is_kept_until_another_is_adopted
                     the_price_is_that_of_the_flag_or_the_manifest_or_the_last_run
+                    a_listed_price_is_the_last_resort
+                    a_changed_description_is_noticed_once
                     settings_are_kept_for_the_next_session
                 }
             }

@@ -6,6 +6,7 @@ use super::*;
 use crate::model::amount::Amount;
 use crate::model::cost::Cost;
 use crate::model::event::ReopenTarget;
+use crate::model::money::Charge;
 use crate::model::price::Price;
 
 fn by_model(price: f64) -> Price {
@@ -92,6 +93,75 @@ pub(super) fn a_job_costs_as_often_as_it_was_accepted<P: TestPlace>() {
     let run = with_past(&place, &[("again", past.to_vec())]);
     assert_eq!(n_accepted(&*run), [2]);
     assert_eq!(run.total_cost(&by_model(1.0)).unwrap(), Some(cost(2.0, 0.0, 0)));
+}
+
+fn charged(submission: u32, money: &str) -> EventKind {
+    EventKind::Charged(Charge { submission, money: money.parse().unwrap() })
+}
+
+/// Goal: what an answer says counts in place of the price, once for each submission, and in the unit of the price only.
+/// Method: charges that repeat, change, come in another unit, and for a submission whose task was lost.
+pub(super) fn what_an_answer_says_counts_in_place_of_the_price<P: TestPlace>() {
+    let done = || succeeded(&["a"]);
+    let past = [
+        ("said twice", vec![SubmitStarted, accepted("1"), charged(1, "0.5 USD"), charged(1, "0.5 USD"), done()]),
+        ("changed", vec![SubmitStarted, accepted("2"), charged(1, "0.5 USD"), charged(1, "0.75 USD")]),
+        (
+            "two submissions",
+            vec![
+                SubmitStarted,
+                accepted("3"),
+                charged(1, "1 usd"),
+                back(FaultKind::TaskLost),
+                SubmitStarted,
+                accepted("4"),
+                charged(2, "0.000000001 USD"),
+            ],
+        ),
+        ("another unit", vec![SubmitStarted, accepted("5"), charged(1, "9 magicube")]),
+        ("never said", vec![SubmitStarted, accepted("6")]),
+        ("in doubt", vec![SubmitStarted, back(FaultKind::InDoubt)]),
+    ];
+    let place = P::new();
+    let run = with_past(&place, &past);
+    for price in [by_model(2.0), "2 USD".parse().unwrap()] {
+        assert_eq!(run.total_cost(&price).unwrap(), Some(cost(6.250_000_001, 2.0, 1)), "{price}");
+    }
+    let unknown = Price { by_model: [].into(), ..by_model(2.0) };
+    assert_eq!(run.total_cost(&unknown).unwrap(), None, "not every answer said its cost");
+    run.prepare_acceptances().unwrap();
+    let of_jobs: Vec<_> = all(&*run)
+        .iter()
+        .map(|record| {
+            let charges = run.charges(record).unwrap();
+            let cost = by_model(2.0).settled(&record.job.request, run.n_accepted(record).unwrap(), &charges);
+            (charges.len(), cost.unwrap().number())
+        })
+        .collect();
+    assert_eq!(of_jobs, [(1, 0.5), (1, 0.75), (2, 1.000_000_001), (1, 2.0), (0, 2.0), (0, 0.0)]);
+}
+
+/// Goal: a process that goes on with a task knows what earlier answers said, so that the same cost is not counted twice.
+pub(super) fn a_job_under_way_is_handed_out_with_its_charge<P: TestPlace>() {
+    let past = [
+        ("known", vec![SubmitStarted, accepted("1"), charged(1, "0.5 USD")]),
+        (
+            "of an earlier submission",
+            vec![
+                SubmitStarted,
+                accepted("2"),
+                charged(1, "0.5 USD"),
+                back(FaultKind::TaskLost),
+                SubmitStarted,
+                accepted("3"),
+            ],
+        ),
+        ("none", vec![SubmitStarted, accepted("4")]),
+    ];
+    let place = P::new();
+    let mut driven = Driven::start(with_past(&place, &past), JobScope::Unfinished);
+    let charges: Vec<_> = driven.load(9).jobs.iter().map(|record| record.state.charge.clone()).collect();
+    assert_eq!(charges, [Some("0.5 USD".parse().unwrap()), None, None]);
 }
 
 pub(super) fn a_model_without_a_price_is_found_with_its_first_job<P: TestPlace>() {

@@ -24,21 +24,50 @@ pub(super) fn the_first_account_is_kept_until_another_is_adopted<P: TestPlace>()
     assert_ne!(other.open().account_salt().unwrap(), salt);
 }
 
+/// Goal: listed prices follow the description, and never replace a price of the user's. Method: descriptions that change between sessions.
+pub(super) fn a_listed_price_is_the_last_resort<P: TestPlace>() {
+    let listed = |price: &str, day: &str| Price { listed_on: Some(day.to_owned()), ..price.parse().unwrap() };
+    let place = P::new();
+    let mut run = place.import(&["one"]);
+    for (price, day) in [("2 USD", "2026-11-29"), ("3 USD", "2026-11-30")] {
+        let listed = listed(price, day);
+        assert_eq!(run.settle_price(None, Some(listed.clone())).unwrap(), Some(listed.clone()));
+        assert_eq!(run.price_used().unwrap(), Some(listed));
+    }
+    assert_eq!(run.settle_price(None, None).unwrap(), Some(listed("3 USD", "2026-11-30")), "it is the last one known");
+    let own: Price = "9 USD".parse().unwrap();
+    assert_eq!(run.settle_price(Some(own.clone()), Some(listed("4 USD", "2026-12-01"))).unwrap(), Some(own.clone()));
+    assert_eq!(run.settle_price(None, Some(listed("4 USD", "2026-12-01"))).unwrap(), Some(own));
+}
+
+pub(super) fn a_changed_description_is_noticed_once<P: TestPlace>() {
+    let fields =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect();
+    let place = P::new();
+    let mut run = place.import(&["one"]);
+    let first = fields(&[("submit", "1"), ("errors", "2"), ("keeps", "3")]);
+    assert!(run.settle_description("relay", &first).unwrap().is_empty(), "the first one");
+    assert!(run.settle_description("relay", &first).unwrap().is_empty());
+    let next = fields(&[("submit", "1"), ("errors", "9"), ("poll", "4")]);
+    assert_eq!(run.settle_description("relay", &next).unwrap(), ["errors", "keeps", "poll"]);
+    assert!(run.settle_description("relay", &next).unwrap().is_empty(), "it was told");
+}
+
 pub(super) fn the_price_is_that_of_the_flag_or_the_manifest_or_the_last_run<P: TestPlace>() {
     let price = |price: f64| Price { by_model: [("a/b".to_owned(), price)].into(), .."1 USD".parse().unwrap() };
     let [first, second] = [2.5, 3.0].map(price);
     let place = P::new();
     let mut run = place.import(&["one", "two"]);
     assert_eq!((run.manifest_price().unwrap(), run.total_cost(&first).unwrap()), (None, Some(<_>::default())));
-    assert_eq!((run.settle_price(None).unwrap(), run.price_used().unwrap()), (None, None));
-    assert_eq!(run.settle_price(Some(first.clone())).unwrap(), Some(first.clone()));
-    assert_eq!(run.settle_price(None).unwrap(), Some(first.clone()), "it was given before");
+    assert_eq!((run.settle_price(None, None).unwrap(), run.price_used().unwrap()), (None, None));
+    assert_eq!(run.settle_price(Some(first.clone()), None).unwrap(), Some(first.clone()));
+    assert_eq!(run.settle_price(None, None).unwrap(), Some(first.clone()), "it was given before");
     let priced = |price| ManifestFacts { price, ..ManifestFacts::default() };
     run.import(&priced(Some(&second)), rows(&["one", "two"])).unwrap();
     let stored = (run.manifest_price().unwrap(), run.price_used().unwrap());
     assert_eq!(stored, (Some(second.clone()), Some(first.clone())));
-    assert_eq!(run.settle_price(None).unwrap(), Some(second.clone()), "the manifest has one now");
-    assert_eq!(run.settle_price(Some(first.clone())).unwrap(), Some(first.clone()));
+    assert_eq!(run.settle_price(None, None).unwrap(), Some(second.clone()), "the manifest has one now");
+    assert_eq!(run.settle_price(Some(first.clone()), None).unwrap(), Some(first.clone()));
     run.import(&priced(None), rows(&["one", "two"])).unwrap();
     assert_eq!((run.manifest_price().unwrap(), run.price_used().unwrap()), (None, Some(first)));
 }

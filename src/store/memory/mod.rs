@@ -7,6 +7,7 @@ mod content;
 mod diff;
 mod ledger;
 mod queries;
+mod session;
 mod shared;
 
 use std::cell::RefCell;
@@ -17,8 +18,6 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::future::BoxFuture;
-
 pub use crate::store::memory::ledger::MemoryLedger;
 
 use crate::model::cost::Cost;
@@ -26,7 +25,8 @@ use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{Event, EventKind, Redo};
 use crate::model::history::History;
 use crate::model::job::JobId;
-use crate::model::outcome::{Artifact, Outcome, TaskId};
+use crate::model::money::Charge;
+use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::price::Price;
 use crate::model::time::Timestamp;
@@ -34,11 +34,13 @@ use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
 use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, SeeRow};
 use crate::store::memory::content::{Content, without_images};
+use crate::store::memory::queries::Payments;
+use crate::store::memory::session::MemorySession;
 use crate::store::memory::shared::{SharedContent, WriterLock};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 use crate::store::spec::{OpenOptions, StoreSpec};
-use crate::store::{JobScope, JobSet, Ledger, LedgerSession, Loaded, RunReader, RunWriter, TaskOwner};
+use crate::store::{JobScope, JobSet, LedgerSession, RunReader, RunWriter};
 
 /// Row of this store in the table of the stores.
 pub(crate) static STORE: StoreSpec = StoreSpec {
@@ -91,8 +93,8 @@ struct MemoryStore {
     shared: SharedContent,
     /// State that all reads see within a snapshot; `None` outside one.
     snapshot: RefCell<Option<Arc<Content>>>,
-    /// Accepted submissions of each job, as of the last preparation.
-    n_accepted: RefCell<BTreeMap<JobId, u64>>,
+    /// Accepted submissions of each job and their charges, as of the last preparation.
+    payments: RefCell<Payments>,
     /// Names of all images, as of the last preparation.
     names: RefCell<BTreeSet<String>>,
     selected: BTreeSet<JobId>,
@@ -119,8 +121,8 @@ impl Deref for Reading<'_> {
 
 impl MemoryStore {
     fn new(out: &Path, shared: SharedContent, lock: Option<WriterLock>) -> Self {
-        let (snapshot, n_accepted, names) = <_>::default();
-        Self { out: out.to_owned(), shared, snapshot, n_accepted, names, selected: BTreeSet::new(), _lock: lock }
+        let (snapshot, payments, names) = <_>::default();
+        Self { out: out.to_owned(), shared, snapshot, payments, names, selected: BTreeSet::new(), _lock: lock }
     }
 
     fn open(out: &Path, options: OpenOptions<'_>) -> Result<Self, LedgerError> {
@@ -236,12 +238,16 @@ impl RunReader for MemoryStore {
     }
 
     fn prepare_acceptances(&self) -> Result<(), LedgerError> {
-        self.n_accepted.replace(queries::n_accepted(&self.content()));
+        self.payments.replace(Payments::of(&self.content()));
         Ok(())
     }
 
     fn n_accepted(&self, record: &JobRecord) -> Result<u64, LedgerError> {
-        Ok(self.n_accepted.borrow().get(&record.job.id).copied().unwrap_or(0))
+        Ok(self.payments.borrow().n_accepted.get(&record.job.id).copied().unwrap_or(0))
+    }
+
+    fn charges(&self, record: &JobRecord) -> Result<Vec<Charge>, LedgerError> {
+        Ok(self.payments.borrow().charges.get(&record.job.id).cloned().unwrap_or_default())
     }
 
     fn total_cost(&self, price: &Price) -> Result<Option<Cost>, LedgerError> {
@@ -368,32 +374,6 @@ impl RunWriter for MemoryStore {
             JobScope::Selected => Some(self.selected.clone()),
         };
         let ledger = MemoryLedger::at(self.shared.clone(), selected);
-        Ok(Box::new(MemorySession { ledger, run: *self }))
-    }
-}
-
-/// Run in memory that is being driven. The lock stays with its run.
-struct MemorySession {
-    ledger: MemoryLedger,
-    run: MemoryStore,
-}
-
-impl Ledger for MemorySession {
-    fn record(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
-        self.ledger.record(events)
-    }
-
-    fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
-        self.ledger.load(max)
-    }
-
-    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>> {
-        self.ledger.owners(tasks)
-    }
-}
-
-impl LedgerSession for MemorySession {
-    fn close(self: Box<Self>) -> Result<Box<dyn RunWriter>, LedgerError> {
-        Ok(Box::new(self.run))
+        Ok(Box::new(MemorySession { ledger, run: self }))
     }
 }

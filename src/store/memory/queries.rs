@@ -7,6 +7,7 @@ use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::EventKind;
 use crate::model::history::{History, PastTask, TaskKind};
 use crate::model::job::JobId;
+use crate::model::money::Charge;
 use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::price::Price;
@@ -91,21 +92,43 @@ pub(super) fn image_bytes_mean(content: &Content) -> Option<u64> {
     (n > 0).then(|| bytes / n)
 }
 
-/// Counts the accepted submissions of each job.
-pub(super) fn n_accepted(content: &Content) -> BTreeMap<JobId, u64> {
-    let mut n_accepted = BTreeMap::new();
-    for event in &content.events {
-        if matches!(event.kind, EventKind::Accepted(_)) {
-            *n_accepted.entry(event.job).or_default() += 1;
+/// What was paid for, by job.
+#[derive(Debug, Default)]
+pub(super) struct Payments {
+    /// Accepted submissions.
+    pub n_accepted: BTreeMap<JobId, u64>,
+    /// Last charge of each submission.
+    pub charges: BTreeMap<JobId, Vec<Charge>>,
+}
+
+impl Payments {
+    /// Counts what every event says.
+    pub(super) fn of(content: &Content) -> Self {
+        let mut payments = Self::default();
+        for event in &content.events {
+            match &event.kind {
+                EventKind::Accepted(_) => *payments.n_accepted.entry(event.job).or_default() += 1,
+                EventKind::Charged(charge) => {
+                    let of_job = payments.charges.entry(event.job).or_default();
+                    of_job.retain(|other| other.submission != charge.submission);
+                    of_job.push(charge.clone());
+                }
+                EventKind::SubmitStarted
+                | EventKind::Ready(_)
+                | EventKind::Setback(..)
+                | EventKind::Finished(_)
+                | EventKind::Reopened(_)
+                | EventKind::Redone(_) => (),
+            }
         }
+        payments
     }
-    n_accepted
 }
 
 /// Sums the cost of all submissions. A submission is accepted at most once, so one that turned out to be accepted is no longer
 /// in doubt.
 pub(super) fn total_cost(content: &Content, price: &Price) -> Option<Cost> {
-    let n_accepted = n_accepted(content);
+    let Payments { n_accepted, charges } = Payments::of(content);
     let mut cost = Cost::default();
     for JobRecord { job, state } in &content.jobs {
         let n_accepted = n_accepted.get(&job.id).copied().unwrap_or(0);
@@ -115,23 +138,25 @@ pub(super) fn total_cost(content: &Content, price: &Price) -> Option<Cost> {
         if n_accepted + n_in_doubt == 0 {
             continue;
         }
-        let price = price.amount_of(&job.request.model)?;
-        cost.sure += price.times(n_accepted);
-        cost.in_doubt += price.times(n_in_doubt);
+        let charges = charges.get(&job.id).map_or(&[][..], Vec::as_slice);
+        cost.sure += price.settled(&job.request, n_accepted, charges)?;
+        if n_in_doubt > 0 {
+            cost.in_doubt += price.amount_for(&job.request)?.times(n_in_doubt);
+        }
         cost.n_in_doubt += n_in_doubt;
     }
     Some(cost)
 }
 
 pub(super) fn first_without_price(content: &Content, price: &Price) -> Option<(String, u64)> {
-    let mut first: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut first: BTreeMap<String, u64> = BTreeMap::new();
     for JobRecord { job, state } in &content.jobs {
-        if (job.index > 0 || state.n_submits > 0) && price.of(&job.request.model).is_none() {
-            let first = first.entry(&job.request.model).or_default();
+        if (job.index > 0 || state.n_submits > 0) && price.amount_for(&job.request).is_none() {
+            let first = first.entry(price.name_of(&job.request.model, job.request.size)).or_default();
             *first = if *first == 0 || (1..*first).contains(&job.index) { job.index } else { *first };
         }
     }
-    first.into_iter().min_by_key(|(_, index)| *index).map(|(model, index)| (model.to_owned(), index))
+    first.into_iter().min_by_key(|(_, index)| *index)
 }
 
 pub(super) fn history(content: &Content) -> History {
@@ -149,6 +174,7 @@ pub(super) fn history(content: &Content) -> History {
                 }));
             }
             EventKind::Accepted(_)
+            | EventKind::Charged(_)
             | EventKind::Setback(..)
             | EventKind::Finished(_)
             | EventKind::Reopened(_)

@@ -1,6 +1,6 @@
 //! Write path of a session: records events and hands out jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::thread;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use rusqlite::{ErrorCode, params};
 
 use crate::model::event::Event;
 use crate::model::job::JobId;
+use crate::model::money::Money;
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobRecord, Phase};
 use crate::store::error::LedgerError;
@@ -16,7 +17,7 @@ use crate::store::sqlite::record::{self, CommitResult, OpenJob};
 use crate::store::sqlite::row::{self, COLUMNS, UNFINISHED};
 use crate::store::sqlite::shuffle::{self, ShuffledCursor};
 use crate::store::sqlite::watermark::UNBOUNDED;
-use crate::store::sqlite::{owner, read, totals};
+use crate::store::sqlite::{charges, owner, read, totals};
 use crate::store::{JobScope, Loaded, TaskOwner, format};
 
 /// Order in which jobs are handed out: jobs under way first, then pending jobs.
@@ -42,6 +43,8 @@ pub(super) struct EventWriter {
     scope: JobScope,
     /// Unfinished jobs of the manifest that are not handed out yet, by the totals. `None` if only selected jobs are handed out.
     n_left: Option<u64>,
+    /// What the last submissions of jobs with a task cost, for jobs that are not handed out yet.
+    charges: HashMap<i64, Money>,
 }
 
 impl EventWriter {
@@ -52,7 +55,8 @@ impl EventWriter {
             JobScope::Unfinished => Some(totals::counts(&database)?.n_unfinished()),
             JobScope::Selected => None,
         };
-        Ok(Self { database, open: BTreeMap::new(), cursor: (0, 0), shuffled, scope, n_left })
+        let charges = charges::of_tasks(&database)?;
+        Ok(Self { database, open: BTreeMap::new(), cursor: (0, 0), shuffled, scope, n_left, charges })
     }
 
     pub(super) fn into_database(self) -> Database {
@@ -97,6 +101,7 @@ impl EventWriter {
                 self.cursor = (self.cursor.0 + 1, 0);
             }
             for (row, mut known) in page {
+                known.state.charge = self.charges.remove(&row);
                 match self.shuffled_now() {
                     Some(shuffled) => shuffled.go_to(known.job.id.bytes()),
                     None => self.cursor.1 = i64::try_from(known.job.index).unwrap_or(i64::MAX),

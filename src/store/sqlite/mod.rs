@@ -4,6 +4,7 @@
 //! Everything else is functions over an open database, one concern per file.
 
 mod adopt;
+mod charges;
 mod checksum;
 mod cost;
 mod database;
@@ -44,6 +45,7 @@ use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{Event, EventKind, Redo};
 use crate::model::history::History;
 use crate::model::job::JobId;
+use crate::model::money::Charge;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
 use crate::model::price::Price;
@@ -172,6 +174,10 @@ impl RunReader for SqliteStore {
 
     fn n_accepted(&self, record: &JobRecord) -> Result<u64, LedgerError> {
         cost::n_accepted(&self.database, record)
+    }
+
+    fn charges(&self, record: &JobRecord) -> Result<Vec<Charge>, LedgerError> {
+        charges::of_job(&self.database, record)
     }
 
     fn total_cost(&self, price: &Price) -> Result<Option<Cost>, LedgerError> {

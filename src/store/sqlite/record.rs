@@ -12,11 +12,11 @@ use crate::model::phase::{JobState, Phase};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::store::format;
-use crate::store::sqlite::checksum;
 use crate::store::sqlite::database::expect_one;
 use crate::store::sqlite::events::last_seq;
 use crate::store::sqlite::task_key::task_key;
 use crate::store::sqlite::totals::Totals;
+use crate::store::sqlite::{charges, checksum};
 
 /// Job under way: its row number, and the state stored in that row.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ pub(super) fn write_in(
         match &event.kind {
             EventKind::SubmitStarted => written.n_submits += 1,
             EventKind::Accepted(task) => drop(own.execute(params![task_key(&task.0), seq])?),
+            EventKind::Charged(_) => charges::note(connection)?,
             EventKind::Redone(redo) => write_seed(connection, *row, redo.seed)?,
             EventKind::Finished(_) | EventKind::Reopened(_) | EventKind::Ready(_) | EventKind::Setback(..) => (),
         }
@@ -103,7 +104,11 @@ fn write_images_of(connection: &Connection, row: i64, before: &JobState, kind: &
         EventKind::Reopened(_) | EventKind::Redone(_) => delete_artifacts(connection, row),
         // Images of an earlier task do not belong to the next one.
         EventKind::SubmitStarted if was_reopened => delete_artifacts(connection, row),
-        EventKind::SubmitStarted | EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) => Ok(()),
+        EventKind::SubmitStarted
+        | EventKind::Accepted(_)
+        | EventKind::Charged(_)
+        | EventKind::Ready(_)
+        | EventKind::Setback(..) => Ok(()),
     }
 }
 

@@ -103,6 +103,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, JobRecord)>> {
         finished_at: at(14)?,
         last_fault: None,
         kept: Vec::new(),
+        charge: None,
     };
     let (index, label) = (row.get(2)?, row.get(3)?);
     let rest = || {

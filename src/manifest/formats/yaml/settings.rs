@@ -30,7 +30,13 @@ pub(crate) fn price(context: &mut Context, node: YamlNode, place: Location) -> O
         context.mistake(place, format!("`{PRICE}` is {}, not a map", node.kind.shown()), PRICE_REMEDY);
         return None;
     };
-    let mut price = Price { unit: String::new(), per_image: None, by_model: BTreeMap::new() };
+    let mut price = Price {
+        unit: String::new(),
+        per_image: None,
+        by_model: BTreeMap::new(),
+        by_size: BTreeMap::new(),
+        listed_on: None,
+    };
     let n_mistakes = context.findings.mistakes.n();
     for pair in pairs {
         let place = context.place_of_name(&pair.name, pair.mark, place);
