@@ -50,7 +50,8 @@ fn name(path: &Path) -> String {
 fn note(draft: &JobSpec) -> String {
     // The patterns list every field, so that no field can be forgotten here.
     let JobSpec { label, request, extras, row } = draft;
-    let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
+    let Request { prompt, provider, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } =
+        request;
     let mut note = format!("{prompt:?}");
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -59,6 +60,7 @@ fn note(draft: &JobSpec) -> String {
     };
     let text = |text: &String| format!("{text:?}");
     add("id", label.as_ref().map(text));
+    add("provider", provider.as_ref().map(text));
     add("model", Some(model.clone()));
     add("negative_prompt", negative_prompt.as_ref().map(text));
     add("size", size.map(|size| size.to_string()));

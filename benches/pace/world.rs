@@ -61,6 +61,7 @@ pub fn play(config: SimulatorConfig, limits: &Limits, moves: &[(u64, Taken)], en
         let direct = Direct::new(server.clone(), clock, START, None, Arc::default());
         let context = DriverContext {
             run: "simulation".into(),
+            others: Arc::default(),
             provider: Arc::new(direct),
             store: Arc::new(Nowhere),
             pictures: Arc::default(),

@@ -81,8 +81,10 @@ impl Exit {
     }
 
     /// Returns the ending of a run that failed with an error.
-    pub(crate) const fn of_error(error: &RunError) -> Self {
+    pub(crate) fn of_error(error: &RunError) -> Self {
         match error {
+            RunError::RowProvider { source, .. } if matches!(**source, ConnectError::Token(_)) => Self::Refused,
+            RunError::RowProvider { .. } => Self::Usage,
             RunError::Manifest(_)
             | RunError::Jobs(_)
             | RunError::Connect(
@@ -96,6 +98,10 @@ impl Exit {
             | RunError::Replacement(_)
             | RunError::Choice(_)
             | RunError::Output(_)
+            | RunError::RowProviderName { .. }
+            | RunError::NoSuchProvider(_)
+            | RunError::UntrustedDescription { .. }
+            | RunError::OtherAddress { .. }
             | RunError::Redo(_)
             | RunError::Cost(_) => Self::Usage,
             RunError::Ledger(error) => Self::of_ledger(error),

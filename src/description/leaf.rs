@@ -137,8 +137,7 @@ impl Leaf {
     }
 
     fn of_request(self, request: &Request) -> Option<Value> {
-        let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params: _ } =
-            request;
+        let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, .. } = request;
         match self {
             Self::Prompt => Some(json!(prompt)),
             Self::Model => (!model.is_empty()).then(|| json!(model)),

@@ -12,7 +12,7 @@ pub mod stop;
 mod task_owner;
 mod transfer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use crate::driver::clock::Clock;
 use crate::driver::context::DriverContext;
 use crate::driver::meter::DownloadMeter;
 use crate::driver::stop::StopReceiver;
-use crate::engine::Engine;
-use crate::engine::turn::{Action, Input, StopReason, Turn};
+use crate::engine::fleet::{Fleet, FleetAction, FleetTurn};
+use crate::engine::turn::{Action, Input, StopReason};
 use crate::images::error::StoreError;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
@@ -63,13 +63,14 @@ pub enum DriveError {
 /// The local disk may save no images, or the ledger may load no more jobs. Requests in flight are then still awaited
 /// and recorded. A lost answer would leave its job in doubt, and the job would be paid for twice.
 pub async fn drive(
-    mut engine: Engine,
+    engine: impl Into<Fleet>,
     ledger: &mut dyn Ledger,
     reporters: &mut Reporters,
     context: &DriverContext,
     clock: &Clock,
     stops: &mut StopReceiver,
 ) -> Result<Option<StopReason>, DriveError> {
+    let mut engine = engine.into();
     let (mut under_way, meter) = (JoinSet::new(), Arc::new(DownloadMeter::default()));
     let (mut broken, mut spooled) = (None, SpooledTasks::new());
     loop {
@@ -77,7 +78,7 @@ pub async fn drive(
         if let Some(received) = meter.take() {
             engine.handle(now, Input::Received(received));
         }
-        let Turn { events, actions, wake_at, is_last } = engine.turn(now);
+        let FleetTurn { events, actions, wake_at, is_last } = engine.turn(now);
         let events: Arc<[Event]> = events.into();
         spooled.extend(actions.iter().filter_map(spooled_task));
         let actions = store::record(ledger, &events, actions).await?;
@@ -97,7 +98,7 @@ pub async fn drive(
         };
         if is_last {
             reporters.end();
-            return broken.map_or_else(|| Ok(engine.stop().cloned()), Err);
+            return broken.map_or_else(|| Ok(engine.stop_reason()), Err);
         }
         if let Some(Loaded { jobs, more }) = loaded {
             engine.handle(clock.now(), Input::Loaded { jobs, more });
@@ -149,23 +150,22 @@ type JoinedTask = Result<TaskOutput, JoinError>;
 
 /// Starts the actions of a turn. Every action has its events recorded by now.
 async fn perform(
-    actions: Recorded<Vec<Action>>,
+    actions: Recorded<Vec<FleetAction>>,
     ledger: &mut dyn Ledger,
     context: &DriverContext,
     meter: &Arc<DownloadMeter>,
     under_way: &mut JoinSet<TaskOutput>,
 ) -> Result<Option<Loaded>, LedgerError> {
     let mut loaded = None;
-    for action in actions.into_inner() {
+    for FleetAction { member, action } in actions.into_inner() {
+        let context = context.of(member);
         match action {
             Action::Load { max } => loaded = Some(ledger.load(max).await?),
-            Action::Submit(job, number) => {
-                drop(under_way.spawn(requests::submit(context.clone(), job, number).map(Ok)));
-            }
-            Action::Find(lost) => drop(under_way.spawn(requests::find(context.clone(), lost).map(Ok))),
-            Action::Poll(batch) => drop(under_way.spawn(requests::poll(context.clone(), batch).map(Ok))),
+            Action::Submit(job, number) => drop(under_way.spawn(requests::submit(context, job, number).map(Ok))),
+            Action::Find(lost) => drop(under_way.spawn(requests::find(context, lost).map(Ok))),
+            Action::Poll(batch) => drop(under_way.spawn(requests::poll(context, batch).map(Ok))),
             Action::Download(origin, urls) => {
-                under_way.spawn(requests::download(context.clone(), Arc::clone(meter), origin, urls));
+                under_way.spawn(requests::download(context, Arc::clone(meter), origin, urls));
             }
         }
     }
@@ -188,7 +188,7 @@ fn remove_partials(events: &[Event], context: &DriverContext) {
 }
 
 /// Tasks whose images the provider keeps on this disk, by the job that saves them now.
-type SpooledTasks = HashMap<JobId, TaskId>;
+type SpooledTasks = HashMap<JobId, (usize, TaskId)>;
 
 /// Frees what an earlier process left to free: images of tasks whose jobs have succeeded.
 pub fn release_saved<E>(
@@ -208,10 +208,10 @@ pub fn release_saved<E>(
 }
 
 /// Returns the job and the task of a download whose images the provider keeps on this disk.
-fn spooled_task(action: &Action) -> Option<(JobId, TaskId)> {
+fn spooled_task(FleetAction { member, action }: &FleetAction) -> Option<(JobId, (usize, TaskId))> {
     match action {
         Action::Download(origin, urls) if urls.iter().any(link::is_spooled) => {
-            Some((origin.job.id, origin.task.clone()?))
+            Some((origin.job.id, (*member, origin.task.clone()?)))
         }
         Action::Download(..) | Action::Load { .. } | Action::Submit(..) | Action::Find(_) | Action::Poll(_) => None,
     }
@@ -219,17 +219,17 @@ fn spooled_task(action: &Action) -> Option<(JobId, TaskId)> {
 
 /// Frees what the provider keeps for jobs that have succeeded. Images that could not be saved stay, for a later attempt.
 fn release(events: &[Event], spooled: &mut SpooledTasks, context: &DriverContext) {
-    let mut saved = Vec::new();
+    let mut saved: BTreeMap<usize, Vec<TaskId>> = BTreeMap::new();
     for event in events {
         if let EventKind::Finished(outcome) = &event.kind
-            && let Some(task) = spooled.remove(&event.job)
+            && let Some((member, task)) = spooled.remove(&event.job)
             && matches!(outcome, Outcome::Succeeded(_))
         {
-            saved.push(task);
+            saved.entry(member).or_default().push(task);
         }
     }
-    if !saved.is_empty() {
-        context.provider.release(&saved);
+    for (member, tasks) in saved {
+        context.of(member).provider.release(&tasks);
     }
 }
 

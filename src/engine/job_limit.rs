@@ -41,11 +41,23 @@ impl JobLimit {
         }
     }
 
-    const fn take(&mut self) {
+    pub const fn take(&mut self) {
         self.n_taken += 1;
         if let Some(left) = self.left.as_mut() {
             *left = left.saturating_sub(1);
         }
+    }
+}
+
+impl JobLimit {
+    /// Takes note that other jobs are outstanding.
+    pub const fn note_others(&mut self) {
+        self.has_others = true;
+    }
+
+    /// Returns the reason for the end of this part; `None` if no other jobs are outstanding.
+    pub fn stop(&self) -> Option<StopReason> {
+        self.has_others.then_some(StopReason::Limit(self.n_taken))
     }
 }
 
@@ -69,7 +81,7 @@ impl Engine {
     }
 
     /// Returns whether an earlier process left this job to the user, and this process does too.
-    fn is_held(&self, known: &JobRecord) -> bool {
+    pub(super) fn is_held(&self, known: &JobRecord) -> bool {
         match known.state.phase {
             Phase::Pending => !self.limits.is_submitting,
             Phase::Submitting if !self.limits.is_submitting => true,
@@ -81,8 +93,6 @@ impl Engine {
 
     /// Records at the end of the run that other jobs are outstanding, if there are any.
     pub(super) fn close_part(&mut self) {
-        if self.stop.is_none() && self.part.has_others {
-            self.stop = Some(StopReason::Limit(self.part.n_taken));
-        }
+        self.stop = self.stop.take().or_else(|| self.part.stop());
     }
 }

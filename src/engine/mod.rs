@@ -12,6 +12,7 @@
 //! - `image_hosts`, `downloads` and `download_concurrency`: hosts that images come from, the order of downloads, and how many at a time.
 //! - [`schedule`], `fifo` and `listening`: poll times and task durations, queues at the provider, and time that counts as evidence.
 //! - [`retry`], `failures`, `refusals` and `resubmit_limiter`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
+//! - [`fleet`] and `elsewhere`: the engines of several providers as one, and what they share.
 //! - `acceptance`: accepted submissions, and what they cost.
 //! - `recovery`, `lost`, `shutdown` and `snapshot`: jobs of an earlier process, submissions whose answer is lost, the end of a run, and the
 //!   progress snapshot.
@@ -24,9 +25,11 @@ mod detection_lag;
 mod dispatch;
 mod download_concurrency;
 mod downloads;
+mod elsewhere;
 mod estimated_rate;
 mod failures;
 mod fifo;
+pub mod fleet;
 mod image_hosts;
 mod job_limit;
 pub mod lane;
@@ -52,6 +55,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::engine::adaptive_limiter::SubmitPermit;
 use crate::engine::dispatch::sooner;
+use crate::engine::elsewhere::Elsewhere;
 use crate::engine::fifo::FifoDetector;
 use crate::engine::image_hosts::ImageHosts;
 use crate::engine::job_limit::JobLimit;
@@ -120,6 +124,8 @@ pub struct Engine {
     spent: Option<Fault>,
     /// Models whose own quota ends, and their jobs.
     model_quotas: ModelQuotas,
+    /// Counts of the engines of other providers.
+    elsewhere: Elsewhere,
     n_failures: u64,
     /// Finished jobs, including failed ones.
     n_ended: u64,
@@ -181,6 +187,7 @@ impl Engine {
             stop: None,
             stopped_at: None,
             spent: None,
+            elsewhere: Elsewhere::default(),
             n_failures: 0,
             n_ended: 0,
             n_queued: 0,

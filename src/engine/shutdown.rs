@@ -67,9 +67,11 @@ impl Engine {
     pub(super) fn ended(&mut self, now: Moment, is_failure: bool) {
         self.n_ended += 1;
         self.n_failures += u64::from(is_failure);
+        let n_failures = self.n_failures + self.elsewhere.n_failures;
+        let n_ended = self.n_ended + self.elsewhere.n_ended;
         // A job that succeeds may also reach a relative limit: as the last one of the first few jobs.
-        if self.limits.failures_max.is_some_and(|max| max.is_reached(self.n_failures, self.n_ended)) {
-            self.stop_with(now, StopReason::Failures(self.n_failures));
+        if self.limits.failures_max.is_some_and(|max| max.is_reached(n_failures, n_ended)) {
+            self.stop_with(now, StopReason::Failures(n_failures));
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Spending {
     n_unknown: u64,
     /// Highest amounts that answers said, by model and size: the next submission may cost as much.
     dearest: BTreeMap<(String, Option<Size>), Amount>,
+    /// Cost of other providers, paid, in doubt or reserved; `None` if a price is unknown.
+    elsewhere: Option<Amount>,
     /// Amount reserved for submissions whose answer is awaited.
     reserved: Amount,
 }
@@ -57,7 +59,15 @@ impl Spending {
         let price = limits.price.clone();
         let cost = price.as_ref().map(|_| Cost::default());
         let max = limits.cost_max.as_ref().map(|limit| limit.amount);
-        Self { price, max, cost, n_unknown: 0, dearest: BTreeMap::new(), reserved: Amount::ZERO }
+        Self {
+            price,
+            max,
+            cost,
+            n_unknown: 0,
+            dearest: BTreeMap::new(),
+            elsewhere: Some(Amount::ZERO),
+            reserved: Amount::ZERO,
+        }
     }
 
     /// Sets the cost of earlier processes, from which this one continues; `None` if a price is unknown.
@@ -70,16 +80,27 @@ impl Spending {
         self.cost.filter(|_| self.n_unknown == 0)
     }
 
+    /// Returns the cost with what is reserved and in doubt; `None` if a price is unknown.
+    pub fn committed(&self) -> Option<Amount> {
+        self.cost().map(|cost| cost.most() + self.reserved)
+    }
+
+    /// Sets what other providers cost, which counts against the limit.
+    pub const fn look_elsewhere(&mut self, cost: Option<Amount>) {
+        self.elsewhere = cost;
+    }
+
     /// Checks whether a submission of this request may leave. Under a limit, a submission with an unknown price may not.
     pub fn check(&self, request: &Request) -> Result<(), Box<CostLimitReached>> {
         let Some(max) = self.max else { return Ok(()) };
         let next = self.reservation(request);
-        let after = self.cost().zip(next).map(|(cost, next)| cost.most() + self.reserved + next);
+        let after = self.committed().zip(self.elsewhere).zip(next).map(|((own, others), next)| own + others + next);
         if after.is_some_and(|after| after <= max) {
             return Ok(());
         }
         let unit = self.price.as_ref().map_or_else(String::new, |price| price.unit.clone());
-        Err(Box::new(CostLimitReached { cost: self.cost(), next, max, unit }))
+        let all = self.cost().zip(self.elsewhere).map(|(cost, others)| Cost { sure: cost.sure + others, ..cost });
+        Err(Box::new(CostLimitReached { cost: all, next, max, unit }))
     }
 
     /// Reserves what a submission of this request may cost, which leaves now. Returns the amount, to be settled.

@@ -5,23 +5,24 @@ use std::collections::{BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
 
+use crate::manifest::columns_as_vars::with_columns;
 use crate::manifest::cross_checks::CrossChecks;
 use crate::manifest::diagnostics::{DiagnosticList, Location, PassDiagnostics, wrong};
 use crate::manifest::entry::Entry;
 use crate::manifest::expand::grid::ParameterGrid;
 use crate::manifest::expand::job_limit::{ExpansionLimit, JOBS_MAX};
 use crate::manifest::expand::jobs::{EntryJobs, JobIterator};
-use crate::manifest::expand::options::{ExpandOptions, Var, unused, unused_vars};
+use crate::manifest::expand::options::{ExpandOptions, unused, unused_vars};
 use crate::manifest::expand::templates::{Scope, TextReader};
 use crate::manifest::fields::field::Field;
-use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::shown_text;
-use crate::manifest::fields::{Fields, Text, TextMode, parse, take_skip};
+use crate::manifest::fields::{Fields, TextMode, parse, take_skip};
 use crate::manifest::lints::entries::EntryLints;
 use crate::manifest::lints::seeds;
 use crate::manifest::lists::ListFiles;
 use crate::manifest::part::PartFilter;
 use crate::manifest::places::{PlaceList, other_place};
+use crate::manifest::row_providers::RowProviders;
 use crate::manifest::shared_defaults::{SharedDefaults, with_shared};
 use crate::manifest::summary::ManifestSummary;
 use crate::manifest::syntax::Syntax;
@@ -29,7 +30,6 @@ use crate::manifest::template::plain;
 use crate::manifest::template::wildcards::WildcardCache;
 use crate::model::job::{JobSpec, ManifestRow};
 use crate::model::partition::Partition;
-use crate::model::picture::is_local;
 use crate::model::request::Request;
 use crate::model::request_limits::{RequestDoubt, RequestLimits};
 
@@ -40,6 +40,7 @@ const COLUMNS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct EntryValidator {
     limits: &'static RequestLimits,
+    providers: RowProviders,
     shared: SharedDefaults,
     /// Shared vars and syntax, set when an entry first needs them. The inner `None` means that they have a mistake.
     scope: OnceCell<Option<Arc<Scope>>>,
@@ -73,7 +74,7 @@ pub(super) struct ValidationResult {
 
 impl EntryValidator {
     pub(super) fn new(
-        limits: &'static RequestLimits,
+        (limits, providers): (&'static RequestLimits, RowProviders),
         shared: SharedDefaults,
         across: CrossChecks,
         (jobs_max, partition): (u64, Option<Partition>),
@@ -81,6 +82,7 @@ impl EntryValidator {
     ) -> Self {
         Self {
             limits,
+            providers,
             shared,
             scope: OnceCell::new(),
             known: WildcardCache::default(),
@@ -135,8 +137,9 @@ impl EntryValidator {
         findings: &mut PassDiagnostics,
     ) -> Option<EntryJobs> {
         let n_mistakes = findings.mistakes.n();
-        let [prompt_place, id_place, seed_place, image_place] =
-            [Field::Prompt, Field::Id, Field::Seed, Field::ImageUrl].map(|field| entry.place_of(field));
+        let [prompt_place, id_place, seed_place, image_place, provider_place] =
+            [Field::Prompt, Field::Id, Field::Seed, Field::ImageUrl, Field::Provider]
+                .map(|field| entry.place_of(field));
         if !entry.given.iter().any(|given| given.field == Field::Prompt) {
             let remedy = "describe the image, or remove the entry";
             findings.mistakes.push(prompt_place, wrong("this entry has no prompt", remedy));
@@ -163,7 +166,11 @@ impl EntryValidator {
                 self.lints.add_random_seed(place);
             }
         }
+        let is_default = own.model.is_none() && self.shared.is_default_model;
         let mut fields = own.or(&self.shared.fields);
+        if let Err(wrong) = self.providers.see(&mut fields, is_default) {
+            findings.mistakes.push(provider_place, wrong);
+        }
         if random_seed.is_some() {
             fields.seed = None;
         }
@@ -171,9 +178,7 @@ impl EntryValidator {
             self.see_models(&fields, model_place, entry.place, &mut findings.warnings);
         }
         seeds::check_last(&fields, seed_place, &mut findings.mistakes);
-        for source in fields.image_url.iter().flat_map(OneOrManyValues::values).flatten().filter(|url| is_local(url)) {
-            lists.picture(source).map_or_else(|wrong| findings.mistakes.push(image_place, wrong), drop);
-        }
+        lists.check_pictures(&fields, image_place, &mut findings.mistakes);
         let jobs = if ways.text_mode() == TextMode::Literal && fields.is_one() {
             EntryJobs::of_fields(fields, extras)
         } else {
@@ -210,6 +215,8 @@ impl EntryValidator {
     fn see_models(&mut self, fields: &Fields, own: Option<Location>, entry: Location, warnings: &mut DiagnosticList) {
         let place = own.or(self.shared.model_place);
         match &fields.model {
+            // Other providers have other names for their models.
+            Some(_) if fields.provider.is_some() => (),
             Some(models) => {
                 models.values().iter().for_each(|model| self.check_model(model, place.unwrap_or(entry), warnings));
             }
@@ -294,7 +301,8 @@ impl EntryValidator {
 
     /// Counts a job, and reports what the provider cannot do, or is not documented to do.
     fn count(&mut self, request: &Request, place: Location, findings: &mut PassDiagnostics) {
-        let (refusal, doubt) = self.limits.judge(request, self.census.count(request));
+        let of_row = request.provider.as_ref().and_then(|name| self.providers.limits(name));
+        let (refusal, doubt) = of_row.unwrap_or(self.limits).judge(request, self.census.count(request));
         for (found, list) in [(refusal, &mut findings.mistakes), (doubt, &mut findings.warnings)] {
             if let Some(RequestDoubt { what, remedy }) = found {
                 list.push(place, wrong(what, remedy));
@@ -386,12 +394,4 @@ impl EntryValidator {
         let Self { columns, across, census, skipped, .. } = self;
         ValidationResult { columns, across, census, skipped }
     }
-}
-
-/// Adds the passthrough columns as vars. The vars of the manifest win.
-fn with_columns(ways: &ExpandOptions, extras: &[(String, String)], place: Location) -> ExpandOptions {
-    let var = |text: &str| Var { place, texts: vec![Text { text: text.to_owned(), place }], table: None };
-    let vars = extras.iter().map(|(column, text)| (column.clone(), var(text)));
-    let columns = ExpandOptions { vars: Arc::new(vars.collect()), ..ExpandOptions::default() };
-    ways.clone().or(&columns)
 }

@@ -171,9 +171,10 @@ fn jsonl(wanted: impl Iterator<Item = Result<JobSpec, ManifestError>>, out: impl
 }
 
 /// Fields of a job. `n` is not among them, because every job has its own line, nor is `skip`, because only wanted jobs have one.
-const FIELDS: [Field; 11] = [
+const FIELDS: [Field; 12] = [
     Field::Prompt,
     Field::NegativePrompt,
+    Field::Provider,
     Field::Model,
     Field::Size,
     Field::Seed,
@@ -244,6 +245,7 @@ fn value(field: Field, JobSpec { label, request, extras: _, row: _ }: &JobSpec) 
     match field {
         Field::Prompt => json!(request.prompt),
         Field::NegativePrompt => json!(request.negative_prompt),
+        Field::Provider => json!(request.provider),
         Field::Model => json!(request.model),
         Field::Size => json!(request.size.map(|size| size.to_string())),
         Field::Seed => json!(request.seed),

@@ -14,10 +14,11 @@
 //! | texts that are damaged, or made for other programs | `lints` |
 //! | templates of texts; lists in other files; the jobs of lists and vars | `template`, `lists`, `expand` |
 //! | text to entries, one file or folder for each format | `formats`, which is a table |
-//! | entries to jobs, with the checks across entries | `shared_defaults`, `check`, `part`, `places`, `hash_runs`, `duplicate_ids`, `repeats`, `cross_checks`, `model_limits`, `summary`, `reader` |
+//! | entries to jobs, with the checks across entries | `shared_defaults`, `row_providers`, `check`, `part`, `places`, `hash_runs`, `duplicate_ids`, `repeats`, `cross_checks`, `model_limits`, `summary`, `reader` |
 //! | output | `listing`, `schema` |
 
 mod check;
+mod columns_as_vars;
 mod cross_checks;
 pub mod diagnostics;
 mod duplicate_ids;
@@ -36,6 +37,7 @@ mod part;
 pub mod places;
 mod reader;
 pub mod repeats;
+mod row_providers;
 pub mod schema;
 pub mod settings;
 mod shared_defaults;

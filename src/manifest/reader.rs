@@ -26,6 +26,7 @@ use crate::manifest::input::text::ManifestInput;
 use crate::manifest::lints::entries::EntryLints;
 use crate::manifest::lints::linted_format::LintedFormat;
 use crate::manifest::lists::ListFiles;
+use crate::manifest::row_providers::RowProviders;
 use crate::manifest::settings::Settings;
 use crate::manifest::shared_defaults::SharedDefaults;
 use crate::manifest::source::Source;
@@ -88,10 +89,13 @@ impl ManifestReader {
         let decided = [&source.carried_columns[..], &source.choosing_columns].concat();
         let mut entry_lints = EntryLints::new(source.is_verbatim, linted, decided);
         shared.lay_under(defaults, &mut findings.mistakes);
+        shared.is_default_model = shared.fields.model.is_none();
         shared.lay_under(given_model(source), &mut findings.mistakes);
         shared.see(&mut entry_lints, findings);
         let limits = source.limits.unwrap_or(&RequestLimits::NONE);
         let of_source = (source.jobs_max.unwrap_or(JOBS_MAX), source.partition);
+        let folder = source.path.parent().unwrap_or(Path::new("")).to_owned();
+        let limits = (limits, RowProviders::new(source.providers, folder));
         let checker = EntryValidator::new(limits, shared, across, of_source, entry_lints);
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
@@ -227,9 +231,10 @@ fn values(field: Field, text: &str) -> Result<FieldValue, (Location, Issue)> {
     let one = |text: &str| {
         FieldValue::One(Spanned { raw: UnparsedValue::Cell(text.to_owned()), place: Location::CommandLine })
     };
-    let is_list = matches!(field, Field::Model | Field::Size | Field::Seed | Field::Steps | Field::Guidance)
-        && text.contains(',')
-        && !text.trim_start().starts_with('[');
+    let is_list =
+        matches!(field, Field::Provider | Field::Model | Field::Size | Field::Seed | Field::Steps | Field::Guidance)
+            && text.contains(',')
+            && !text.trim_start().starts_with('[');
     if !is_list {
         return Ok(one(text));
     }

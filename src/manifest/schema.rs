@@ -106,6 +106,8 @@ struct Defaults {
 struct Shared {
     /// Text that describes what the image must not show.
     negative_prompt: Option<Texts<NegativePrompt>>,
+    /// Provider, or a list: names, or paths of descriptions beside the manifest. Without one, that of the run.
+    provider: Option<Texts<Prompt>>,
     /// Model, or a list of models, such as Qwen/Qwen-Image.
     model: Option<Texts<Model>>,
     /// Width and height in pixels, from 64x64 to 2048x2048.

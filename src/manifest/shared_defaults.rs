@@ -21,6 +21,8 @@ pub(super) struct SharedDefaults {
     pub(super) extras: Vec<(String, String)>,
     /// Location of the shared model, in the layer with the highest precedence.
     pub(super) model_place: Option<Location>,
+    /// Says whether the shared model is only the default of the run, which no layer names.
+    pub(super) is_default_model: bool,
     /// Location of a shared seed of -1, if no layer of higher precedence has another seed.
     random_seed: Option<Location>,
 }

@@ -7,7 +7,7 @@ use crate::manifest::formats::of_path;
 use crate::manifest::input::encoding::Encoding;
 use crate::manifest::syntax::Syntax;
 use crate::model::partition::Partition;
-use crate::model::request_limits::RequestLimits;
+use crate::model::request_limits::{ProviderLookup, RequestLimits};
 
 /// Manifest file and the options that change its meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Source {
     pub default_model: Option<String>,
     /// Documented limits of the provider; what is outside them causes a warning. `None` means no limits.
     pub limits: Option<&'static RequestLimits>,
+    /// Providers that rows may name; `None` refuses every row that names one.
+    pub providers: Option<ProviderLookup>,
     /// Limit on the jobs that lists make. `None` means 10,000. Entries that make one job each are not limited.
     pub jobs_max: Option<u64>,
     /// Seed of the shuffled work order. It replaces the seed in the manifest. `None` keeps the manifest's setting.
@@ -63,7 +65,16 @@ impl Source {
     pub(super) fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
         // Leaves out the limits, the allowed folders and the choice, because they do not change what the jobs are.
         let Self { path: _, format: _, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
-        let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, mapped_columns, carried_columns, .. } = self;
+        let Self {
+            limits: _,
+            providers: _,
+            jobs_max: _,
+            shuffle,
+            allowed_folders: _,
+            mapped_columns,
+            carried_columns,
+            ..
+        } = self;
         let Self { is_verbatim, syntax, is_unique, sheet, partition, .. } = self;
         let format = self.format().map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();

@@ -51,6 +51,12 @@ impl Price {
         Some(told.into_iter().sum::<Amount>() + rest)
     }
 
+    /// Returns the price without any amount: only answers say what an image costs.
+    #[must_use]
+    pub fn unit_only(self) -> Self {
+        Self { per_image: None, by_model: BTreeMap::new(), by_size: BTreeMap::new(), ..self }
+    }
+
     /// Returns whether all images have one price, which is known.
     pub fn is_one(&self) -> bool {
         self.per_image.is_some() && self.by_model.is_empty() && self.by_size.is_empty()

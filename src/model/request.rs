@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+/// Name of the field that names a provider.
+const PROVIDER: &str = "provider";
+
 /// Data that are sent to a provider for one image. Two equal requests are the same work.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
     /// Text that describes the image.
     pub prompt: String,
+    /// Provider that the manifest's row names; `None` for that of the run.
+    pub provider: Option<String>,
     /// Provider's name of the model, such as `Qwen/Qwen-Image`.
     pub model: String,
     /// Text that describes what the image must not show.
@@ -109,11 +114,13 @@ impl Request {
     /// Returns every field with its name in a manifest, in the manifest's order. `None` means that the field is not given.
     ///
     /// This is the one list of the fields: ledger, bodies, metadata and differences are made from it.
-    pub fn fields(&self) -> [(&'static str, Option<RequestValue<'_>>); 10] {
-        let Self { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = self;
+    pub fn fields(&self) -> [(&'static str, Option<RequestValue<'_>>); 11] {
+        let Self { prompt, provider, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } =
+            self;
         [
             ("prompt", Some(RequestValue::Text(prompt.into()))),
             ("negative_prompt", negative_prompt.as_ref().map(|text| RequestValue::Text(text.into()))),
+            (PROVIDER, provider.as_ref().map(|text| RequestValue::Text(text.into()))),
             ("model", Some(RequestValue::Text(model.into()))),
             ("size", size.map(|size| RequestValue::Text(size.to_string().into()))),
             ("seed", seed.map(RequestValue::Whole)),
@@ -123,6 +130,11 @@ impl Request {
             ("loras", (!loras.is_empty()).then_some(RequestValue::Loras(loras))),
             ("params", (!params.is_empty()).then_some(RequestValue::Params(params))),
         ]
+    }
+
+    /// Returns the fields that are given and that a provider is told.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, RequestValue<'_>)> {
+        self.given().filter(|(name, _)| *name != PROVIDER)
     }
 
     /// Returns the fields that are given.
@@ -152,6 +164,11 @@ impl Request {
         for (name, Json(text)) in &self.params {
             canon.text(name);
             canon.text(text);
+        }
+        // Behind the others, and only if the row names one: the ids of all other jobs are older than this field.
+        if let Some(provider) = &self.provider {
+            canon.text(PROVIDER);
+            canon.text(provider);
         }
         ContentHash(canon.0.finalize().into())
     }
@@ -229,6 +246,8 @@ mod tests {
         let changes: Vec<fn(&mut Request)> = vec![
             |r| r.prompt = "a dog".into(),
             |r| r.model = "other".into(),
+            |r| r.provider = Some("fal".into()),
+            |r| r.provider = Some("openai".into()),
             |r| r.negative_prompt = Some("blur".into()),
             |r| r.negative_prompt = Some(String::new()),
             |r| r.size = Some(Size { width: 64, height: 64 }),

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use crate::model::escape::excerpt;
 use crate::model::request::{Request, Size};
@@ -46,6 +47,35 @@ impl PartialEq for RulesRef {
 }
 
 impl Eq for RulesRef {}
+
+/// What a manifest needs to know of a provider that one of its rows names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderFacts {
+    /// Documented limits on the parameters of a request.
+    pub limits: &'static RequestLimits,
+    /// Model of a row that names none; empty if there is no such model.
+    pub default_model: &'static str,
+}
+
+/// Lookup of the providers that rows name: by a name, or by the path of a description below the folder. The error says what is wrong and
+/// what to do.
+#[derive(Clone, Copy)]
+pub struct ProviderLookup(pub fn(&str, &Path) -> Result<ProviderFacts, RequestDoubt>);
+
+impl fmt::Debug for ProviderLookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProviderLookup")
+    }
+}
+
+impl PartialEq for ProviderLookup {
+    /// There is one table of providers.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for ProviderLookup {}
 
 /// Models with the same documented limits, which are recognised by their names.
 #[derive(Clone, Debug, PartialEq, Eq)]

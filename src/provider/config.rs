@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::description::auth::Auth;
 use crate::model::provider_identity::ProviderIdentity;
 use crate::provider::Provider;
 use crate::provider::described::client::DescribedProvider;
@@ -47,6 +48,11 @@ impl ProviderConfig {
         self
     }
 
+    /// Returns the settings.
+    pub const fn settings(&self) -> &ProviderSettings {
+        &self.settings
+    }
+
     /// Returns the description of the provider.
     pub const fn spec(&self) -> &'static ProviderSpec {
         self.spec
@@ -75,6 +81,13 @@ impl ProviderConfig {
             place.to_string() == api.base_url || place.is_loopback() || of_environment()?
         };
         if is_allowed { Ok(()) } else { Err(ConnectError::UntrustedBaseUrl { place: place.to_string() }) }
+    }
+
+    /// Returns the address to which a token would go; `None` if it goes nowhere but to this machine, or if there is no token.
+    pub(crate) fn token_address(&self) -> Result<Option<String>, ConnectError> {
+        let Some(api) = self.spec.api.filter(|api| *api.auth != Auth::None) else { return Ok(None) };
+        let place = api.base_url(&self.settings)?;
+        Ok((!place.is_loopback()).then(|| place.to_string()))
     }
 
     /// Returns a salted hash that identifies the account of the token. `None` if there is no account, or if no token is found.

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Component, Path};
 use std::sync::{Mutex, PoisonError};
 
 use crate::description::error::DescriptionError;
 use crate::description::format::Description;
 use crate::description::parse::{BYTES_MAX, parse};
 use crate::model::provider_identity::ProviderIdentity;
+use crate::model::request_limits::{ProviderFacts, RequestDoubt};
 use crate::provider::builtin::{self, BUILT_IN};
 use crate::provider::config::ProviderConfig;
 use crate::provider::described::spec::spec;
@@ -66,12 +67,44 @@ pub fn from_file(path: &Path) -> Result<&'static ProviderSpec, DescriptionError>
     Ok(spec)
 }
 
+/// Returns the provider that a row of a manifest names: by its name, or by the path of a description below this folder.
+pub fn named_below(text: &str, folder: &Path) -> Result<&'static ProviderSpec, NamedProviderError> {
+    if !is_file(text) {
+        return named(text);
+    }
+    let path = Path::new(text);
+    let is_below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let whole = folder.join(path);
+    // A link may lead out of the folder. What does not exist is reported by the reader.
+    let real = |path: &Path| fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path }).ok();
+    let leads_out = real(&whole).zip(real(folder)).is_some_and(|(file, folder)| !file.starts_with(folder));
+    if !is_below || leads_out {
+        return Err(NamedProviderError::Outside(text.to_owned()));
+    }
+    Ok(from_file(&whole)?)
+}
+
+/// Returns what a manifest needs to know of the provider that a row names.
+pub fn facts_of_row(text: &str, folder: &Path) -> Result<ProviderFacts, RequestDoubt> {
+    match named_below(text, folder) {
+        Ok(spec) => Ok(ProviderFacts { limits: &spec.limits, default_model: spec.default_model }),
+        Err(error) => Err(RequestDoubt {
+            what: format!("could not use the provider of this entry: {error}"),
+            remedy: "or keep a column of your own with --carry provider".into(),
+        }),
+    }
+}
+
+/// Returns whether a text is the path of a description, and not the name of a provider.
+pub fn is_file(text: &str) -> bool {
+    let ending = Path::new(text).extension().map(OsStr::to_ascii_lowercase);
+    ending.is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
 /// Returns the provider that a user names: by its name, or by the path of a description that ends in `.yaml` or `.yml`.
 pub fn named(text: &str) -> Result<&'static ProviderSpec, NamedProviderError> {
-    let path = Path::new(text);
-    let ending = path.extension().map(OsStr::to_ascii_lowercase);
-    if ending.is_some_and(|ending| ending == "yaml" || ending == "yml") {
-        return Ok(from_file(path)?);
+    if is_file(text) {
+        return Ok(from_file(Path::new(text))?);
     }
     find(text).ok_or_else(|| NamedProviderError::Unknown(text.to_owned()))
 }
@@ -83,6 +116,9 @@ pub enum NamedProviderError {
     /// Description with mistakes.
     #[error(transparent)]
     Description(#[from] DescriptionError),
+    /// Path that leads out of the folder of the manifest.
+    #[error("{0:?} is not below the folder of the manifest; put the description there")]
+    Outside(String),
     /// Name that no provider has.
     #[error(
         "there is no provider {0:?}; `promptbatch providers` lists them, and the file of a description ends in .yaml"
@@ -183,7 +219,7 @@ mod tests {
         let path = folder.path().join("relay.yaml");
         let text = "name: relay-of-a-file\nhelp: A relay\nextends: openai\nbase_url: https://relay.example\n\
                     token: {env: [RELAY_KEY], page: 'https://relay.example'}\n";
-        std::fs::write(&path, text).unwrap();
+        fs::write(&path, text).unwrap();
         let identity = ProviderIdentity::parse("relay-of-a-file https://relay.example");
         let error = recorded(&identity, ProviderSettings::default()).unwrap_err().to_string();
         assert!(error.contains("--provider FILE.yaml"), "{error}");
@@ -191,7 +227,7 @@ mod tests {
         assert_eq!(recorded(&identity, ProviderSettings::default()).unwrap().spec().name, "relay-of-a-file");
         assert!(std::ptr::eq(from_file(&path).unwrap(), spec), "the same file gives the same row");
         for name in ["openai", "modelscope", "simulator"] {
-            std::fs::write(&path, text.replace("relay-of-a-file", name)).unwrap();
+            fs::write(&path, text.replace("relay-of-a-file", name)).unwrap();
             let told = from_file(&path).unwrap_err().to_string();
             assert!(told.contains("relay.yaml:1: ") && told.contains("choose another name"), "{told}");
         }

@@ -3,12 +3,14 @@
 //! All that other modules know of a provider is here: its name in flags and results, its help, its address, where its token comes from,
 //! its defaults, its limits, and how its client is made.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::description::auth::Auth;
 use crate::description::format::Description;
+use crate::model::limits::{Concurrency, Rate};
 use crate::model::price::Price;
 use crate::model::request_limits::RequestLimits;
 use crate::provider::Provider;
@@ -128,9 +130,22 @@ pub struct ProviderSettings {
     pub request_timeout: Option<Duration>,
     /// Folder for images that come inside answers, until they are saved; `None` for a folder that no later process finds.
     pub spool: Option<PathBuf>,
+    /// Settings of the providers that rows of the manifest name, by their names.
+    pub of_rows: BTreeMap<String, RowProviderSettings>,
     /// Behaviour of the simulated service; `None` for the default. Only the simulator reads it.
     #[cfg(feature = "simulator")]
     pub simulator: Option<Box<SimulatorConfig>>,
+}
+
+/// Settings of a provider that rows of the manifest name. Without one, that of the whole run counts, except for the address.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowProviderSettings {
+    /// Base URL of the API; `None` for the provider's own.
+    pub base_url: Option<String>,
+    /// Maximum submission rate.
+    pub rate: Option<Rate>,
+    /// Maximum number of tasks in flight.
+    pub concurrency: Option<Concurrency>,
 }
 
 /// Source of a token.

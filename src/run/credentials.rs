@@ -1,11 +1,12 @@
 //! Access to the provider of a run that exists: the ledger names the provider, and the user gives the token.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::provider_identity::ProviderIdentity;
 use crate::provider::config::ProviderConfig;
 use crate::provider::registry;
-use crate::provider::spec::{ConnectError, ProviderSettings, TokenSource};
+use crate::provider::spec::{ConnectError, ProviderSettings, RowProviderSettings, TokenSource};
 use crate::run::consent::Consent;
 use crate::run::error::RunError;
 use crate::store::RunReader;
@@ -23,6 +24,8 @@ pub struct Credentials {
     pub provider_name: Option<&'static str>,
     /// Address of the API according to the user; `None` if not given.
     pub base_url: Option<String>,
+    /// Settings of the providers that rows name, by their names.
+    pub of_rows: BTreeMap<String, RowProviderSettings>,
     /// Timeout of one request; `None` for the provider's default.
     pub request_timeout: Option<Duration>,
     /// Consent given by the user.
@@ -40,8 +43,9 @@ impl Credentials {
         if let Some(named) = self.provider_name.filter(|named| *named != identity.name) {
             return Err(ConnectError::Other { named, recorded: identity.name }.into());
         }
-        let (token, request_timeout) = (self.token.clone(), self.request_timeout);
-        Ok(registry::recorded(&identity, ProviderSettings { token, request_timeout, ..ProviderSettings::default() })?)
+        let (token, request_timeout, of_rows) = (self.token.clone(), self.request_timeout, self.of_rows.clone());
+        let settings = ProviderSettings { token, request_timeout, of_rows, ..ProviderSettings::default() };
+        Ok(registry::recorded(&identity, settings)?)
     }
 
     /// Checks that a token exists and may be sent to this provider, which a ledger names. A ledger may come from any source,

@@ -10,6 +10,7 @@ use crate::model::name::template::TemplateError;
 use crate::plan::PlanError;
 use crate::plan::job_list::JobListError;
 use crate::plan::replacement::Replacement;
+use crate::provider::registry::NamedProviderError;
 use crate::provider::spec::ConnectError;
 use crate::run::money::CostError;
 use crate::run::outputs::OutputConflict;
@@ -33,6 +34,53 @@ pub enum RunError {
     /// Provider that cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// Provider that a row names and that cannot be used.
+    #[error("could not use the provider that job {first} names in its row: {source}")]
+    RowProvider {
+        /// Index of the first job that names it.
+        first: u64,
+        /// Reason.
+        source: Box<ConnectError>,
+    },
+    /// Provider that a row names and that does not exist.
+    #[error("could not use the provider that job {first} names in its row: {source}")]
+    RowProviderName {
+        /// Index of the first job that names it.
+        first: u64,
+        /// Reason.
+        source: Box<NamedProviderError>,
+    },
+    /// Description that a row names, and that would send a token somewhere that the user has not confirmed.
+    #[error(
+        "could not use {file}, which a row names: it sends a token to {place}, and a manifest alone does not decide that; \
+         if it is right, add --base-url {name}={place}"
+    )]
+    UntrustedDescription {
+        /// Path of the description, as it is written.
+        file: String,
+        /// Name of the provider in it.
+        name: String,
+        /// Address to which the token would go.
+        place: String,
+    },
+    /// Provider that a flag names and that does not exist.
+    #[error(
+        "could not apply a flag to the provider {0:?}: there is no such provider; `promptbatch providers` lists them"
+    )]
+    NoSuchProvider(String),
+    /// Address of a provider that is not the one where the tasks of the run are.
+    #[error(
+        "could not use {given} for the jobs whose rows name {name}: their tasks in this folder are at {recorded}; \
+         give `--base-url {name}=URL` with that address, or choose another output folder"
+    )]
+    OtherAddress {
+        /// Name of the provider.
+        name: String,
+        /// Identity as it is now.
+        given: String,
+        /// Identity in the ledger.
+        recorded: String,
+    },
     /// Disk that does not accept the images.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -20,6 +20,7 @@ pub mod redo_error;
 mod replacing;
 pub mod reports;
 pub mod retry;
+mod row_providers;
 mod session;
 pub mod source;
 mod style;

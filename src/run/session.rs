@@ -13,11 +13,13 @@ use crate::driver::context::DriverContext;
 use crate::driver::pictures::PictureFiles;
 use crate::driver::stop::StopReceiver;
 use crate::engine::Engine;
+use crate::engine::fleet::Fleet;
 use crate::engine::turn::StopReason;
 use crate::images::adapters;
 use crate::images::validate::verdict::CheckLimits;
 use crate::model::amount::Amount;
 use crate::model::choice::{Chosen, JobChoice, JobView};
+use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::limits::{InDoubtPolicy, Limits};
 use crate::model::outcome::Outcome;
@@ -33,8 +35,9 @@ use crate::run::consent::Consent;
 use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::projection::Projection;
+use crate::run::row_providers::{NamedByRows, RowProviderSet};
 use crate::run::summary::Summary;
-use crate::run::{money, place, presence, replacing};
+use crate::run::{money, place, presence, replacing, row_providers};
 use crate::store::error::LedgerError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
@@ -138,7 +141,9 @@ impl Session {
 
     /// Determines the price of an image, records it for later sessions, and checks that the limit on the cost can be kept.
     pub(super) fn settle_price(&mut self, limits: Limits) -> Result<Limits, RunError> {
-        let listed = self.provider.spec().listed_price();
+        // The models of another provider are not in the list of this one.
+        let is_alone = self.run.row_providers()?.is_empty();
+        let listed = self.provider.spec().listed_price().map(|price| if is_alone { price } else { price.unit_only() });
         let limits = Limits { price: self.run.settle_price(limits.price, listed)?, ..limits };
         money::check_jobs(&limits, &*self.run)??;
         Ok(limits)
@@ -251,29 +256,60 @@ impl Session {
     ) -> Result<(Box<dyn RunWriter>, SessionEnd), RunError> {
         let Self { out, mut run, provider, place, time: SessionClock { clock, began }, .. } = self;
         let poll_batch_max = provider.spec().poll_batch_max;
-        let provider = provider.with(|settings| settings.spool = Some(out.join(SPOOL)));
-        let client = provider.connect(work.image_limits.bytes_max)?;
-        driver::release_saved(&*client, |task| {
-            let owners = run.find(&task.0)?;
-            let is_saved = |record: &JobRecord| matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)));
-            Ok::<_, LedgerError>(!owners.is_empty() && owners.iter().all(is_saved))
-        })?;
+        let (spool, bytes_max) = (out.join(SPOOL), work.image_limits.bytes_max);
+        // Every token is checked before anything is sent.
+        let RowProviderSet { others, own_texts } = RowProviderSet::find(&provider, &mut *run)?;
+        let provider = provider.with(|settings| settings.spool = Some(spool.clone()));
+        let client = provider.connect(bytes_max)?;
+        let others = row_providers::connect(others, &spool, bytes_max)?;
+        for client in std::iter::once(&client).chain(others.iter().map(|(_, client)| client)) {
+            driver::release_saved(&**client, |task| {
+                let owners = run.find(&task.0)?;
+                let is_saved =
+                    |record: &JobRecord| matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)));
+                Ok::<_, LedgerError>(!owners.is_empty() && owners.iter().all(is_saved))
+            })?;
+        }
         let patience = work.limits.outage_max;
         let store = adapters::open(&out, place.as_ref(), patience, work.image_limits, work.style.postprocess)?;
         place::settle(&mut *run, place.as_ref())?;
         let pictures = Arc::new(PictureFiles::new(run.pictures()?));
         let naming = Arc::new(work.style.naming);
-        let context =
-            DriverContext { run: run.account_salt()?.into(), provider: client, store: store.clone(), pictures, naming };
+        let context = DriverContext {
+            run: run.account_salt()?.into(),
+            provider: client,
+            others: others.iter().map(|(_, client)| Arc::clone(client)).collect(),
+            store: store.clone(),
+            pictures,
+            naming,
+        };
         let paid = work.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
-        let mut engine = Engine::new(limits_of(&*context.provider, Limits { poll_batch_max, ..work.limits }));
-        engine.remember(clock.now(), &run.history()?);
-        engine.remember_cost(paid);
-        engine.count_duration_from(began);
+        let history = run.history()?;
+        let engine = |client: &dyn Provider, limits: Limits, paid| {
+            let mut engine = Engine::new(limits_of(client, limits));
+            engine.remember(clock.now(), &history);
+            engine.remember_cost(paid);
+            engine.count_duration_from(began);
+            engine
+        };
+        let jobs_max = work.limits.jobs_max.filter(|_| !others.is_empty());
+        let limits = Limits { jobs_max: work.limits.jobs_max.filter(|_| others.is_empty()), ..work.limits };
+        let own_limits = row_providers::limits_for(&provider, provider.settings(), &limits);
+        let own = engine(&*context.provider, Limits { poll_batch_max, ..own_limits }, paid);
+        let mut fleet = Fleet::new(own, jobs_max, provider.spec().name.to_owned());
+        for text in own_texts {
+            fleet.add_own_name(text);
+        }
+        for (NamedByRows { config, texts }, client) in others {
+            let limits = row_providers::limits_for(&config, provider.settings(), &limits);
+            // What earlier processes paid is counted once.
+            let engine = engine(&*client, limits, paid.map(|_| Cost::default()));
+            fleet.add(config.spec().name.to_owned(), texts, engine);
+        }
         let n_jobs = run.counts()?.n_jobs();
         let mut ledger = run.start(work.scope)?;
         let ended = select! {
-            ended = driver::drive(engine, &mut *ledger, reporters, &context, &clock, stops) => ended.map_err(RunError::from),
+            ended = driver::drive(fleet, &mut *ledger, reporters, &context, &clock, stops) => ended.map_err(RunError::from),
             never = results.keep_fresh(n_jobs) => match never {},
         };
         if work.scope == JobScope::Unfinished && matches!(ended, Ok(None)) {

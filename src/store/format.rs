@@ -69,6 +69,7 @@ pub(super) fn request_from(text: &str) -> Option<Request> {
     let param = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), Json(pair.get(1)?.as_str()?.to_owned())));
     Some(Request {
         prompt: text("prompt")?,
+        provider: text("provider"),
         model: text("model")?,
         negative_prompt: text("negative_prompt"),
         size: text("size").map(|size| size.parse()).transpose().ok()?,
@@ -221,6 +222,7 @@ mod tests {
     fn a_full_request_reads_back() {
         let request = Request {
             prompt: "一只猫\n\"quoted\" \u{0}".into(),
+            provider: Some("fal".into()),
             model: "a/b".into(),
             negative_prompt: Some(String::new()),
             size: "64x32".parse().ok(),

@@ -74,6 +74,17 @@ pub trait LedgerSession: Ledger {
     fn close(self: Box<Self>) -> Result<Box<dyn RunWriter>, LedgerError>;
 }
 
+/// Provider that rows of a manifest name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowProvider {
+    /// Name, or path of a description, as it is written.
+    pub text: String,
+    /// Index of the first unfinished job that names it.
+    pub first: u64,
+    /// Says whether a submission of any of these jobs has left.
+    pub has_begun: bool,
+}
+
 /// Read access to a run, also while another process writes to it.
 ///
 /// Each method reads one consistent state. [`Typed::in_snapshot`](typed::Typed::in_snapshot) extends that to several calls.
@@ -144,6 +155,9 @@ pub trait RunReader {
     /// Finds the first model without a price, among all jobs that have cost something or may. Also returns the index of its
     /// first job. The index is 0 for a job that has left the manifest. Returns `None` if every price is known.
     fn first_without_price(&self, price: &Price) -> Result<Option<(String, u64)>, LedgerError>;
+
+    /// Returns the providers that rows of unfinished jobs name, in the order of their first jobs.
+    fn row_providers(&self) -> Result<Vec<RowProvider>, LedgerError>;
 
     /// Returns the recent past of the run: when submissions left, and how long tasks took.
     fn history(&self) -> Result<History, LedgerError>;

@@ -25,6 +25,8 @@ pub enum Setting {
     ManifestPrice,
     /// Price that the last run used, as JSON; empty for none.
     PriceUsed,
+    /// Identities of the providers that rows name, by their names, as JSON.
+    RowProviders,
     /// Name of the last description of the provider and the hashes of its fields, as JSON.
     Description,
     /// Output style of the images, as JSON.
@@ -60,6 +62,7 @@ impl Setting {
             Self::Pictures => "pictures",
             Self::ManifestPrice => "price",
             Self::PriceUsed => "price_used",
+            Self::RowProviders => "row_providers",
             Self::Description => "description",
             Self::OutputStyle => "style",
             Self::Images => "images",

@@ -59,6 +59,12 @@ pub trait ReadSettings: RunReader {
         Ok(self.setting(Setting::Rows)?.is_some())
     }
 
+    /// Returns the identities of the providers that rows name, by their names.
+    fn row_identities(&self) -> Result<BTreeMap<String, String>, LedgerError> {
+        let Some(text) = self.setting(Setting::RowProviders)? else { return Ok(BTreeMap::new()) };
+        serde_json::from_str(&text).map_err(|_| damaged(self, "its list of providers is unreadable"))
+    }
+
     /// Returns the output style of the images; `None` if none was recorded.
     fn style(&self) -> Result<Option<OutputOptions>, LedgerError> {
         let Some(text) = self.setting(Setting::OutputStyle)? else { return Ok(None) };
@@ -181,6 +187,11 @@ pub trait WriteSettings: RunWriter {
             serde_json::from_str(&before).map_err(|_| damaged(self, "its entry about the provider is unreadable"))?;
         let fields: BTreeSet<&String> = known.keys().chain(hashes.keys()).collect();
         Ok(fields.into_iter().filter(|field| known.get(*field) != hashes.get(*field)).cloned().collect())
+    }
+
+    /// Records the identities of the providers that rows name.
+    fn set_row_identities(&mut self, identities: &BTreeMap<String, String>) -> Result<(), LedgerError> {
+        self.set_setting(Setting::RowProviders, &serde_json::json!(identities).to_string())
     }
 
     /// Records that the results were written at this revision.

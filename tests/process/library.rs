@@ -112,6 +112,7 @@ async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     assert!((1..8).contains(&n_moderated), "{n_moderated}");
 
     let access = || Credentials {
+        of_rows: std::collections::BTreeMap::new(),
         token: TokenSource::File(bench.path("token")),
         provider: None,
         provider_name: None,

@@ -43,6 +43,7 @@ mod reports;
 mod rights;
 mod served;
 mod sessions;
+mod several;
 mod shards;
 mod sizes;
 #[cfg(feature = "cloud")]

@@ -20,6 +20,7 @@ mod pace;
 mod polls;
 mod quota;
 mod redo;
+mod several;
 mod storm;
 mod story;
 mod sweep;

@@ -139,6 +139,7 @@ impl World {
         let limits = Limits { settles_after, repeats, ..limits };
         let context = DriverContext {
             run: "simulation".into(),
+            others: Arc::default(),
             provider: Arc::new(Stepped(Witnessed(provider, witness.clone()), crash.clone())),
             store: Arc::new(Stepped(self.store.clone(), crash.clone())),
             pictures: Arc::default(),

@@ -78,8 +78,8 @@ pub(crate) fn redo(args: &RedoArgs) -> Exit {
         out: args.out.clone(),
         jobs: args.jobs.clone(),
         is_seed_new: args.new_seed,
-        access: args.ledger.access(),
-        limits: args.pace.limits(),
+        access: args.ledger.access(Some(&args.pace)),
+        limits: args.pace.limits(args.ledger.own_name()),
         image_limits: args.images.limits(),
     };
     let redone = drive(&args.show, async |above, progress, stops| {

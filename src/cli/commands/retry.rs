@@ -68,8 +68,8 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
         out: args.out.clone(),
         codes,
         force_resubmit: args.anew,
-        access: args.ledger.access(),
-        limits: args.pace.limits(),
+        access: args.ledger.access(Some(&args.pace)),
+        limits: args.pace.limits(args.ledger.own_name()),
         image_limits: args.images.limits(),
     };
     let retried = drive(&args.show, async |above, progress, stops| {

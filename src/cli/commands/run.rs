@@ -1,5 +1,6 @@
 //! Command `run`: builds settings from flags, selects the progress output, and prints the summary.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
@@ -8,6 +9,7 @@ use crate::cli::commands::gallery;
 use crate::cli::commands::plan;
 use crate::cli::exit::Exit;
 use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
+use crate::cli::flags::named::{NamedValue, for_own, of_rows};
 use crate::cli::flags::provider::{ProviderArgs, base_url_help};
 use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
@@ -68,7 +70,7 @@ pub(crate) struct RunArgs {
     pub provider: ProviderArgs,
 
     #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true, help = base_url_help())]
-    pub base_url: Option<String>,
+    pub base_url: Vec<NamedValue<String>>,
 
     #[command(flatten)]
     pub access: AccessArgs,
@@ -125,7 +127,7 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
             &args.manifest,
             args.provider.provider,
             args.out.as_deref(),
-            &told(&args.pace),
+            &told(&args.pace, args.provider.provider.name),
             false,
             args.show.display(),
         );
@@ -190,25 +192,24 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
 }
 
 /// Returns the settings for the estimate of this run.
-const fn told(pace: &PaceArgs) -> PlanSettings<'_> {
+fn told<'a>(pace: &'a PaceArgs, own: &str) -> PlanSettings<'a> {
     PlanSettings {
-        rate: pace.rate,
-        in_flight: match pace.concurrency {
-            Concurrency::Auto => None,
-            Concurrency::Fixed(n) => Some(n.get()),
+        rate: for_own(&pace.rate, own),
+        in_flight: match for_own(&pace.concurrency, own) {
+            Some(Concurrency::Fixed(n)) => Some(n.get()),
+            Some(Concurrency::Auto) | None => None,
         },
         price: pace.price.as_ref(),
         cost_max: pace.max_cost.as_ref(),
-        jobs_max: match pace.limit {
-            Some(n) => Some(n.get()),
-            None => None,
-        },
+        jobs_max: pace.limit.map(NonZeroU64::get),
     }
 }
 
 fn options(args: &RunArgs) -> Result<Options, Exit> {
+    let own = args.provider.provider.name;
     let provider = ProviderConfig::new(args.provider.provider).with(|settings| {
-        settings.base_url.clone_from(&args.base_url);
+        settings.base_url = for_own(&args.base_url, own);
+        settings.of_rows = of_rows(own, &args.base_url, &args.pace.rate, &args.pace.concurrency);
         settings.token = args.access.token_file.clone().map_or(TokenSource::Environment, TokenSource::File);
         settings.request_timeout = args.access.request_timeout;
     });
@@ -220,7 +221,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         choice: choice(&args.manifest),
         out: out_dir(args.out.as_deref(), &args.manifest)?,
         provider,
-        limits: share(args, args.pace.limits()),
+        limits: share(args, args.pace.limits(own)),
         image_limits: args.images.limits(),
         images,
         style: args.style.overrides(),
@@ -269,7 +270,7 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
 
 /// Describes the part, and its share of the limits of all parts.
 fn part_words(args: &RunArgs, partition: Partition) -> String {
-    let limits = partition.share(args.pace.limits());
+    let limits = partition.share(args.pace.limits(args.provider.provider.name));
     let rate = limits.rate.map(|rate| format!("one submission every {}", humantime::format_duration(rate.interval())));
     let in_flight = match limits.concurrency {
         Concurrency::Auto => None,

@@ -75,7 +75,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Exit {
 fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progress) -> Exit {
     let options = RepairOptions {
         out: args.out.clone(),
-        access: args.ledger.access(),
+        access: args.ledger.access(None),
         limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
         image_limits: args.images.limits(),
     };

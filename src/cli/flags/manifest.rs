@@ -18,6 +18,8 @@ use crate::manifest::source::Source;
 use crate::manifest::syntax::Syntax;
 use crate::model::choice::{Condition, JobChoice};
 use crate::model::partition::{Partition, PartitionError};
+use crate::model::request_limits::ProviderLookup;
+use crate::provider::registry;
 use crate::provider::spec::ProviderSpec;
 
 #[derive(Debug, Args)]
@@ -171,6 +173,7 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         overrides: args.set.clone(),
         default_model: Some(provider.default_model.to_owned()).filter(|model| !model.is_empty()),
         limits: Some(&provider.limits),
+        providers: Some(ProviderLookup(registry::facts_of_row)),
         jobs_max: args.max_jobs,
         shuffle: args.shuffle,
         allowed_folders: args.allow_files.iter().flat_map(|folders| &folders.0).cloned().collect(),

@@ -1,6 +1,7 @@
 //! Groups of flags that several commands share: access to the provider, rate and limits, and output.
 
 pub(super) mod manifest;
+pub(super) mod named;
 pub(super) mod provider;
 pub(super) mod reports;
 pub(super) mod style;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, Args, ValueEnum};
 
+use crate::cli::flags::named::{NamedValue, for_own, of_rows};
 use crate::cli::flags::provider::{request_timeout_help, token_file_help};
 use crate::cli::flags::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
 use crate::images::validate::verdict::CheckLimits;
@@ -37,9 +39,10 @@ pub(super) struct AccessArgs {
 /// How the provider is reached that a ledger names.
 #[derive(Debug, Args)]
 pub(super) struct LedgerAccessArgs {
-    /// API base URL, if neither the provider's own nor on this machine: the token is sent nowhere else unless you say so
+    /// API base URL, if neither the provider's own nor on this machine: the token is sent nowhere else unless you say so. NAME=URL is
+    /// for one of several providers
     #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
-    base_url: Option<String>,
+    base_url: Vec<NamedValue<String>>,
 
     /// Provider of the run's tasks; needed only if a file describes it
     #[arg(long, value_parser = provider::provider, value_name = "NAME|FILE")]
@@ -53,13 +56,22 @@ pub(super) struct LedgerAccessArgs {
 }
 
 impl LedgerAccessArgs {
-    pub(super) fn access(&self) -> Credentials {
+    /// Returns the name of the run's own provider, if the user gives it.
+    pub(super) fn own_name(&self) -> &'static str {
+        self.provider.map_or("", |spec| spec.name)
+    }
+
+    /// Returns the access, with the settings of single providers. The run's own provider is known from the ledger.
+    pub(super) fn access(&self, pace: Option<&PaceArgs>) -> Credentials {
         let AccessArgs { token_file, request_timeout } = &self.access;
+        let own = self.own_name();
+        let (rates, concurrency) = pace.map_or((&[][..], &[][..]), |pace| (&pace.rate, &pace.concurrency));
         Credentials {
             token: token_file.clone().map_or(TokenSource::Environment, TokenSource::File),
             provider: None,
             provider_name: self.provider.map(|spec| spec.name),
-            base_url: self.base_url.clone(),
+            base_url: for_own(&self.base_url, own),
+            of_rows: of_rows(own, &self.base_url, rates, concurrency),
             request_timeout: *request_timeout,
             consent: self.consent.consent(),
         }
@@ -89,13 +101,13 @@ impl ConsentArgs {
 /// The pace, and what is done when something goes wrong.
 #[derive(Debug, Args)]
 pub(super) struct PaceArgs {
-    /// Maximum tasks in flight: a number, or `auto` to start low and learn the limit
+    /// Maximum tasks in flight: a number, or `auto` to start low and learn the limit. NAME=N is for one of several providers
     #[arg(short = 'j', long, value_name = "N|auto", default_value = "auto", env = "PROMPTBATCH_CONCURRENCY")]
-    pub concurrency: Concurrency,
+    pub concurrency: Vec<NamedValue<Concurrency>>,
 
-    /// Maximum submission rate: 10/s, 30/m, 500/h, 125/d [default: unlimited]
+    /// Maximum submission rate: 10/s, 30/m, 500/h, 125/d [default: unlimited]. NAME=RATE is for one of several providers
     #[arg(long, env = "PROMPTBATCH_RATE")]
-    pub rate: Option<Rate>,
+    pub rate: Vec<NamedValue<Rate>>,
 
     /// Submissions that may be sent at once under --rate
     #[arg(long, value_name = "N", value_parser = at_least_one, env = "PROMPTBATCH_BURST")]
@@ -164,10 +176,11 @@ pub(super) struct PaceArgs {
 }
 
 impl PaceArgs {
-    pub(super) fn limits(&self) -> Limits {
+    /// Returns the limits for the run's own provider, by its name, and those of the whole run.
+    pub(super) fn limits(&self, own: &str) -> Limits {
         Limits {
-            concurrency: self.concurrency,
-            rate: self.rate,
+            concurrency: for_own(&self.concurrency, own).unwrap_or(Concurrency::Auto),
+            rate: for_own(&self.rate, own),
             burst: self.burst,
             poll_rate: self.poll_rate,
             downloads_max: self.downloads.get() as usize,

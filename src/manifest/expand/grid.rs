@@ -1,7 +1,7 @@
 //! Parameter grid: the jobs of one entry with lists, their number, and direct access to each by its index.
 //!
 //! The order is fixed and does not depend on the order of the fields in the manifest. Prompts vary slowest. After them come negative
-//! prompts, ids, vars by name, models, sizes, steps, guidance, source images, adapters, parameters and seeds. The images of one
+//! prompts, ids, vars by name, providers, models, sizes, steps, guidance, source images, adapters, parameters and seeds. The images of one
 //! combination vary fastest.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +52,7 @@ struct GridBlock {
 }
 
 /// Number of lists after those of texts and vars.
-const N_FIELDS: usize = 8;
+const N_FIELDS: usize = 9;
 
 /// Number of lists before the vars: prompts, negative prompts, ids.
 const N_TEXTS: usize = 3;
@@ -153,7 +153,8 @@ impl ParameterGrid {
     fn names(&self) -> impl Iterator<Item = String> {
         let texts = ["texts of the prompt", "negative prompts", "ids"];
         let vars = self.vars.iter().map(|(name, _)| format!("values of {}", shown_text(name)));
-        let fields = ["models", "sizes", "values of `steps`", "values of `guidance`", "values of `image_url`"];
+        let fields =
+            ["providers", "models", "sizes", "values of `steps`", "values of `guidance`", "values of `image_url`"];
         let more = ["values of `loras`", "values of `params`", "seeds"];
         texts.map(str::to_owned).into_iter().chain(vars).chain(fields.into_iter().chain(more).map(str::to_owned))
     }
@@ -210,8 +211,9 @@ impl ParameterGrid {
     }
 
     fn field_sizes(&self) -> [u64; N_FIELDS] {
-        let Fields { model, size, seed, steps, guidance, image_url, loras, params, .. } = &self.fields;
+        let Fields { provider, model, size, seed, steps, guidance, image_url, loras, params, .. } = &self.fields;
         [
+            n(provider.as_ref()),
             n(model.as_ref()),
             n(size.as_ref()),
             n(steps.as_ref()),
@@ -234,8 +236,8 @@ impl ParameterGrid {
         let values = self.values(branch, &places);
         let value = |name: &str| values.get(name).map_or("", |(text, _)| text.as_str());
         let fields = &places[places.len() - N_FIELDS..];
-        let Fields { model, size, seed, steps, guidance, image_url, loras, params, .. } = &self.fields;
-        let seed = at(seed.as_ref(), fields[7]).map(|seed| if seed == RANDOM_SEED { seed } else { seed + copy });
+        let Fields { provider, model, size, seed, steps, guidance, image_url, loras, params, .. } = &self.fields;
+        let seed = at(seed.as_ref(), fields[8]).map(|seed| if seed == RANDOM_SEED { seed } else { seed + copy });
         if let Some(last) = seed.filter(|seed| *seed > parse::SEED_MAX.cast_unsigned() && *seed != RANDOM_SEED) {
             let what = format!("the last of the {} seeds is {last}, above {}", self.n_copies, parse::SEED_MAX);
             return Err((self.prompts.place(), wrong(what, "lower `seed` or `n`")));
@@ -243,18 +245,19 @@ impl ParameterGrid {
         let negative_prompt = self.negative_prompts.as_ref().map(|texts| texts.text(places[1], &value));
         let request = Request {
             prompt: said(Field::Prompt, self.prompts.text(branch.first_text + places[0], &value))?,
-            model: at(model.as_ref(), fields[0]).unwrap_or_default(),
+            provider: at(provider.as_ref(), fields[0]),
+            model: at(model.as_ref(), fields[1]).unwrap_or_default(),
             negative_prompt: negative_prompt
                 .map(|text| said(Field::NegativePrompt, text))
                 .transpose()?
                 .filter(|text| !text.is_empty()),
-            size: at(size.as_ref(), fields[1]),
+            size: at(size.as_ref(), fields[2]),
             seed,
-            steps: at(steps.as_ref(), fields[2]),
-            guidance: at(guidance.as_ref(), fields[3]),
-            image_url: at(image_url.as_ref(), fields[4]).unwrap_or_default(),
-            loras: at(loras.as_ref(), fields[5]).unwrap_or_default(),
-            params: at(params.as_ref(), fields[6]).map(|params| parse::sent(&params)).unwrap_or_default(),
+            steps: at(steps.as_ref(), fields[3]),
+            guidance: at(guidance.as_ref(), fields[4]),
+            image_url: at(image_url.as_ref(), fields[5]).unwrap_or_default(),
+            loras: at(loras.as_ref(), fields[6]).unwrap_or_default(),
+            params: at(params.as_ref(), fields[7]).map(|params| parse::sent(&params)).unwrap_or_default(),
         };
         let label = self.ids.as_ref().map(|ids| said(Field::Id, ids.text(places[2], &value))).transpose()?;
         Ok(JobSpec { label, request, extras: self.extras(&values), ..JobSpec::default() })

@@ -24,6 +24,7 @@ impl EntryJobs {
         let text = |text: Option<OneOrManyValues<Text>>| text.map(|axis| axis.into_first().text);
         let request = Request {
             prompt: text(fields.prompt)?,
+            provider: fields.provider.map(OneOrManyValues::into_first),
             model: fields.model?.into_first(),
             negative_prompt: text(fields.negative_prompt).filter(|text| !text.is_empty()),
             size: fields.size.map(OneOrManyValues::into_first),

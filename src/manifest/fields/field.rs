@@ -7,6 +7,8 @@ pub enum Field {
     Prompt,
     /// Text that describes what the image must not show.
     NegativePrompt,
+    /// Provider that makes the image.
+    Provider,
     /// Model of the provider.
     Model,
     /// Width and height in pixels.
@@ -33,9 +35,10 @@ pub enum Field {
 
 impl Field {
     /// List of all fields, in the order in which a message lists them.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Prompt,
         Self::NegativePrompt,
+        Self::Provider,
         Self::Model,
         Self::Size,
         Self::Seed,
@@ -54,6 +57,7 @@ impl Field {
         match self {
             Self::Prompt => "prompt",
             Self::NegativePrompt => "negative_prompt",
+            Self::Provider => "provider",
             Self::Model => "model",
             Self::Size => "size",
             Self::Seed => "seed",
@@ -84,6 +88,7 @@ impl Field {
         match self {
             Self::Prompt | Self::Id | Self::Skip => true,
             Self::NegativePrompt
+            | Self::Provider
             | Self::Model
             | Self::Size
             | Self::Seed
@@ -101,6 +106,7 @@ impl Field {
         match self {
             Self::Prompt
             | Self::NegativePrompt
+            | Self::Provider
             | Self::Model
             | Self::Size
             | Self::Seed

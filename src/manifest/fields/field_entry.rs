@@ -48,6 +48,7 @@ pub(crate) fn is_axis(field: Field, items: &[Item]) -> bool {
         Field::Size => items != [Item::WholeNumber, Item::WholeNumber],
         Field::Prompt
         | Field::NegativePrompt
+        | Field::Provider
         | Field::Model
         | Field::Seed
         | Field::Steps

@@ -33,6 +33,7 @@ pub(crate) struct Text {
 pub(crate) struct Fields {
     pub(crate) prompt: Option<OneOrManyValues<Text>>,
     pub(crate) negative_prompt: Option<OneOrManyValues<Text>>,
+    pub(crate) provider: Option<OneOrManyValues<String>>,
     pub(crate) model: Option<OneOrManyValues<String>>,
     pub(crate) size: Option<OneOrManyValues<Size>>,
     pub(crate) seed: Option<OneOrManyValues<u64>>,
@@ -58,10 +59,11 @@ impl Fields {
         fn is_one<T>(axis: Option<&OneOrManyValues<T>>) -> bool {
             axis.is_none_or(|axis| !axis.is_list())
         }
-        let Self { prompt, negative_prompt, model, size, seed, steps, guidance, image_url, loras, id, params, n: _ } =
-            self;
+        let Self { prompt, negative_prompt, provider, model, size, seed, steps, guidance, .. } = self;
+        let Self { image_url, loras, id, params, .. } = self;
         is_one(prompt.as_ref())
             && is_one(negative_prompt.as_ref())
+            && is_one(provider.as_ref())
             && is_one(model.as_ref())
             && is_one(size.as_ref())
             && is_one(seed.as_ref())
@@ -101,6 +103,7 @@ impl Fields {
             Field::Prompt => set(&mut self.prompt, all.axis(said, text(parse::prompt))),
             Field::NegativePrompt => set(&mut self.negative_prompt, all.axis(said, text(parse::negative_prompt))),
             Field::Id => set(&mut self.id, all.axis(said, text(parse::id))),
+            Field::Provider => set(&mut self.provider, all.axis(said, |raw, _| parse::provider(raw))),
             Field::Model => set(&mut self.model, all.axis(said, |raw, _| parse::model(raw))),
             Field::Size => set(&mut self.size, all.axis(said, |raw, _| parse::size(&raw))),
             Field::Seed => set(&mut self.seed, all.axis(said, |raw, _| parse::seed(&raw))),
@@ -129,6 +132,7 @@ impl Fields {
         Self {
             prompt: self.prompt.or_else(|| lower.prompt.clone()),
             negative_prompt: self.negative_prompt.or_else(|| lower.negative_prompt.clone()),
+            provider: self.provider.or_else(|| lower.provider.clone()),
             model: self.model.or_else(|| lower.model.clone()),
             size: self.size.or_else(|| lower.size.clone()),
             seed: self.seed.or_else(|| lower.seed.clone()),
@@ -228,6 +232,7 @@ pub(crate) fn spread(field: Field, said: FieldValue) -> Result<FieldValue, (Loca
             .map(|numbers| numbers.map(|numbers| numbers.into_iter().map(Value::Float).collect::<Vec<_>>())),
         Field::Prompt
         | Field::NegativePrompt
+        | Field::Provider
         | Field::Model
         | Field::Size
         | Field::ImageUrl
@@ -251,9 +256,14 @@ pub(crate) fn spread(field: Field, said: FieldValue) -> Result<FieldValue, (Loca
 fn listed(field: Field, raw: &UnparsedValue) -> Option<Vec<Value>> {
     let UnparsedValue::Cell(text) = raw else { return None };
     let may_be_list = match field {
-        Field::Model | Field::Size | Field::Seed | Field::Steps | Field::Guidance | Field::Loras | Field::Params => {
-            true
-        }
+        Field::Provider
+        | Field::Model
+        | Field::Size
+        | Field::Seed
+        | Field::Steps
+        | Field::Guidance
+        | Field::Loras
+        | Field::Params => true,
         Field::Prompt | Field::NegativePrompt | Field::Id | Field::N | Field::ImageUrl | Field::Skip => false,
     };
     if !may_be_list || !text.trim_start().starts_with('[') {

@@ -77,6 +77,11 @@ pub(crate) fn model(raw: UnparsedValue) -> Result<String, Issue> {
     short_text(Field::Model, raw)
 }
 
+/// Parses the provider of an entry: a name, or the path of a description beside the manifest.
+pub(crate) fn provider(raw: UnparsedValue) -> Result<String, Issue> {
+    short_text(Field::Provider, raw)
+}
+
 /// Returns whether the text has the form `org/name`. All model ids so far have this form.
 pub(crate) fn is_repo_id(text: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && !part.contains(['/', ' ', '\t']);

@@ -16,8 +16,10 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::manifest::diagnostics::{Issue, Location, Span, wrong};
+use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, Span, wrong};
+use crate::manifest::fields::Fields;
 use crate::manifest::fields::field::misspelt;
+use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::input::detect;
 use crate::manifest::lists::folders::{AllowedFolders, FolderError, outside};
@@ -83,6 +85,13 @@ impl ListFiles {
             self.note(name, sha256.as_bytes());
         }
         found
+    }
+
+    /// Looks up the pictures on this disk that an entry names. Mistakes are at `place`.
+    pub(crate) fn check_pictures(&mut self, fields: &Fields, place: Location, mistakes: &mut DiagnosticList) {
+        for source in fields.image_url.iter().flat_map(OneOrManyValues::values).flatten().filter(|url| is_local(url)) {
+            self.picture(source).map_or_else(|wrong| mistakes.push(place, wrong), drop);
+        }
     }
 
     /// Returns the pictures that were found, by their names as written.

@@ -55,6 +55,7 @@ fn every_field_is_read() {
     )
     .expect("the manifest is good");
     let request = Request {
+        provider: None,
         prompt: "a cat".into(),
         model: "a/b".into(),
         negative_prompt: None,

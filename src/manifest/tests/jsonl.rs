@@ -20,6 +20,7 @@ fn every_field_is_read() {
     )
     .expect("the object is good");
     let request = Request {
+        provider: None,
         prompt: "a cat".into(),
         model: "a/b".into(),
         negative_prompt: None,

@@ -4,9 +4,10 @@ use crate::model::job::{Job, JobId, JobSpec};
 use crate::model::request::{Json, Lora, Request, Size};
 
 /// Fields of a job that conditions may name, beside the columns of the manifest.
-pub(super) const FIELDS: [(&str, JobField); 14] = [
+pub(super) const FIELDS: [(&str, JobField); 15] = [
     ("prompt", JobField::Prompt),
     ("negative_prompt", JobField::NegativePrompt),
+    ("provider", JobField::Provider),
     ("model", JobField::Model),
     ("size", JobField::Size),
     ("width", JobField::Width),
@@ -31,6 +32,7 @@ pub(super) fn joined(name: &str) -> String {
 pub(super) enum JobField {
     Prompt,
     NegativePrompt,
+    Provider,
     Model,
     Size,
     Width,
@@ -84,6 +86,7 @@ impl<'a> JobView<'a> {
             Target::Field(field) => match field {
                 JobField::Prompt => request.prompt.clone(),
                 JobField::NegativePrompt => request.negative_prompt.clone().unwrap_or_default(),
+                JobField::Provider => request.provider.clone().unwrap_or_default(),
                 JobField::Model => request.model.clone(),
                 JobField::Size => text_of(request.size),
                 JobField::Width => text_of(request.size.map(|size| size.width)),

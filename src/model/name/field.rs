@@ -17,6 +17,7 @@ pub(super) enum NameField {
     Prompt,
     Time,
     Date,
+    Provider,
     Model,
     Size,
     Seed,
@@ -30,7 +31,7 @@ pub(super) enum NameField {
 const ROW: &str = "row";
 
 /// Built-in fields, by name.
-const OURS: [(&str, NameField); 14] = [
+const OURS: [(&str, NameField); 15] = [
     ("index", NameField::Index),
     (ROW, NameField::Row),
     ("id", NameField::Id),
@@ -39,6 +40,7 @@ const OURS: [(&str, NameField); 14] = [
     ("prompt", NameField::Prompt),
     ("time", NameField::Time),
     ("date", NameField::Date),
+    ("provider", NameField::Provider),
     ("model", NameField::Model),
     ("size", NameField::Size),
     ("seed", NameField::Seed),
@@ -116,6 +118,7 @@ fn raw(field: &NameField, origin: &Provenance) -> String {
             format!("{date}-{:02}{:02}{:02}", clock.0, clock.1, clock.2)
         }),
         NameField::Date => time_of(origin).map_or_else(String::new, |at| date(at, "-")),
+        NameField::Provider => request.provider.clone().unwrap_or_else(|| carried("provider").unwrap_or_default()),
         NameField::Model => request.model.clone(),
         NameField::Size => show(request.size),
         NameField::Seed => show(request.seed),

@@ -88,7 +88,7 @@ fn broken_rule(rules: &SizeRules, size: Size) -> Option<String> {
 
 impl RequestRules for DescribedRules {
     fn refusal(&self, request: &Request) -> Option<RequestDoubt> {
-        let (name, _) = request.given().find(|(name, _)| self.unsent.contains(name))?;
+        let (name, _) = request.told().find(|(name, _)| self.unsent.contains(name))?;
         Some(RequestDoubt {
             what: format!(
                 "`{name}` is given, and the API of {} has no such field: it would have no effect",

@@ -41,7 +41,7 @@ pub(crate) fn poll_path(api: &Description, task: &TaskId) -> Option<String> {
 
 /// Returns the body of a submission. Fails if the request says something that the API cannot be told.
 pub(crate) fn submit_body(api: &Description, request: &Request, submission_id: &str) -> Result<Value, Fault> {
-    let unsent = request.given().map(|(name, _)| name).find(|name| *name != "model" && !api.submit.sends(name));
+    let unsent = request.told().map(|(name, _)| name).find(|name| *name != "model" && !api.submit.sends(name));
     if let Some(name) = unsent {
         let words = format!("{} has no `{name}`; leave it out, or choose another provider", api.name);
         return Err(Fault::new(FaultKind::InvalidRequest, words));

@@ -15,7 +15,7 @@ pub fn text(request: &Request) -> Result<String, Fault> {
         map.insert(name.clone(), value);
     }
     // Follows the parameters: none of them replaces a field.
-    map.extend(request.given().filter_map(|(name, given)| Some((name.to_owned(), value(given)?))));
+    map.extend(request.told().filter_map(|(name, given)| Some((name.to_owned(), value(given)?))));
     Ok(Value::Object(map).to_string())
 }
 
@@ -52,6 +52,7 @@ mod tests {
     #[test]
     fn every_field_has_its_name() {
         let request = Request {
+            provider: Some("fal".into()),
             prompt: "p".into(),
             model: "a/b".into(),
             negative_prompt: Some("n".into()),

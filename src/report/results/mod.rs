@@ -238,7 +238,7 @@ pub(super) fn fields<'a>(
         CellValue::whole_of(request.seed),
         CellValue::whole_of(request.steps),
         request.guidance.map_or(CellValue::None, CellValue::Real),
-        CellValue::Text(provider.into()),
+        CellValue::Text(request.provider.as_deref().unwrap_or(provider).into()),
         CellValue::text_of(state.task.as_ref().map(|task| task.0.as_str())),
         CellValue::Whole(state.n_submits.into()),
         state.submitted_at.map_or(CellValue::None, CellValue::Time),

@@ -40,7 +40,7 @@ use crate::store::memory::shared::{SharedContent, WriterLock};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 use crate::store::spec::{OpenOptions, StoreSpec};
-use crate::store::{JobScope, JobSet, LedgerSession, RunReader, RunWriter};
+use crate::store::{JobScope, JobSet, LedgerSession, RowProvider, RunReader, RunWriter};
 
 /// Row of this store in the table of the stores.
 pub(crate) static STORE: StoreSpec = StoreSpec {
@@ -256,6 +256,10 @@ impl RunReader for MemoryStore {
 
     fn first_without_price(&self, price: &Price) -> Result<Option<(String, u64)>, LedgerError> {
         Ok(queries::first_without_price(&self.content(), price))
+    }
+
+    fn row_providers(&self) -> Result<Vec<RowProvider>, LedgerError> {
+        Ok(queries::row_providers(&self.content()))
     }
 
     fn history(&self) -> Result<History, LedgerError> {

@@ -12,9 +12,9 @@ use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::price::Price;
 use crate::model::time::Timestamp;
-use crate::store::JobSet;
 use crate::store::memory::content::{Content, without_images};
 use crate::store::setting::Setting;
+use crate::store::{JobSet, RowProvider};
 
 /// Jobs returned for one name, at most.
 const FOUND_MAX: usize = 10;
@@ -157,6 +157,21 @@ pub(super) fn first_without_price(content: &Content, price: &Price) -> Option<(S
         }
     }
     first.into_iter().min_by_key(|(_, index)| *index)
+}
+
+pub(super) fn row_providers(content: &Content) -> Vec<RowProvider> {
+    let mut found: Vec<RowProvider> = Vec::new();
+    for JobRecord { job, state } in content.jobs_of(JobSet::InManifest) {
+        let Some(text) = job.request.provider.clone().filter(|_| !matches!(state.phase, Phase::Finished(_))) else {
+            continue;
+        };
+        let has_begun = state.n_submits > 0;
+        match found.iter_mut().find(|known| known.text == text) {
+            Some(known) => known.has_begun |= has_begun,
+            None => found.push(RowProvider { text, first: job.index, has_begun }),
+        }
+    }
+    found
 }
 
 pub(super) fn history(content: &Content) -> History {

@@ -59,7 +59,7 @@ use crate::store::settings::ReadSettings;
 use crate::store::spec::{OpenOptions, StoreSpec};
 use crate::store::sqlite::database::Database;
 use crate::store::sqlite::ledger::SqliteLedger;
-use crate::store::{JobScope, JobSet, LedgerSession, RunReader, RunWriter};
+use crate::store::{JobScope, JobSet, LedgerSession, RowProvider, RunReader, RunWriter};
 
 /// Row of this store in the table of the stores.
 pub(crate) static STORE: StoreSpec = StoreSpec {
@@ -186,6 +186,10 @@ impl RunReader for SqliteStore {
 
     fn first_without_price(&self, price: &Price) -> Result<Option<(String, u64)>, LedgerError> {
         cost::first_without_price(&self.database, price)
+    }
+
+    fn row_providers(&self) -> Result<Vec<RowProvider>, LedgerError> {
+        read::row_providers(&self.database)
     }
 
     fn history(&self) -> Result<History, LedgerError> {

@@ -16,7 +16,7 @@ use crate::store::sqlite::database::Database;
 use crate::store::sqlite::events::check_event;
 use crate::store::sqlite::row::{self, ARTIFACT_COLUMNS, COLUMNS, N_COLUMNS, UNFINISHED, WITHOUT_IMAGE};
 use crate::store::sqlite::totals;
-use crate::store::{JobSet, format};
+use crate::store::{JobSet, RowProvider, format};
 
 /// Returns the mean size of the last thousand images, in bytes; `None` without images.
 pub(super) fn image_bytes_mean(database: &Database) -> Result<Option<u64>, LedgerError> {
@@ -228,4 +228,18 @@ pub(super) fn artifacts(database: &Database, job: JobId) -> Result<Vec<Artifact>
         Ok(row::artifact(row, 0)?.map(|artifact| artifacts.push(artifact)).map_err(|odd| database.damaged(odd)))
     })?;
     Ok(artifacts)
+}
+
+/// Returns the providers that rows of unfinished jobs name, in the order of their first jobs.
+pub(super) fn row_providers(database: &Database) -> Result<Vec<RowProvider>, LedgerError> {
+    let mut found = Vec::new();
+    let sql = format!(
+        "SELECT request ->> 'provider' AS provider, min(position), max(n_submits) FROM jobs \
+         WHERE {UNFINISHED} AND position IS NOT NULL AND provider IS NOT NULL GROUP BY 1 ORDER BY 2"
+    );
+    database.each(&sql, (), |row| {
+        found.push(RowProvider { text: row.get(0)?, first: row.get(1)?, has_begun: row.get::<_, u32>(2)? > 0 });
+        Ok(Ok::<_, LedgerError>(()))
+    })?;
+    Ok(found)
 }

@@ -25,7 +25,9 @@ pub(crate) fn surprises(context: &mut Context, field: Field, node: &YamlNode, na
     let found = match field {
         Field::Seed | Field::Steps | Field::N => whole(field, written, value),
         Field::Guidance => decimal(field, written, value),
-        Field::Prompt | Field::NegativePrompt | Field::Model | Field::Id => text(field, written, value),
+        Field::Prompt | Field::NegativePrompt | Field::Provider | Field::Model | Field::Id => {
+            text(field, written, value)
+        }
         Field::Size | Field::ImageUrl | Field::Loras | Field::Params | Field::Skip => None,
     };
     let Some(wrong) = found else { return false };

@@ -1,0 +1,86 @@
+//! Values of flags that may be for one provider: `30/m` for all, `fal=30/m` for one.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use crate::model::limits::{Concurrency, Rate};
+use crate::provider::spec::RowProviderSettings;
+
+/// Value of a flag, for one provider or for all.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NamedValue<T> {
+    /// Name of the provider; `None` for all, or for the run's own.
+    pub provider: Option<String>,
+    /// Value.
+    pub value: T,
+}
+
+impl<T: FromStr> FromStr for NamedValue<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        let is_name = |name: &str| {
+            let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            !name.is_empty() && name.chars().all(is_word)
+        };
+        let (provider, value) = match text.split_once('=') {
+            Some((name, value)) if is_name(name.trim()) => (Some(name.trim().to_owned()), value),
+            Some(_) | None => (None, text),
+        };
+        Ok(Self { provider, value: value.parse()? })
+    }
+}
+
+/// Returns the last value that names no provider, or that names this one.
+pub(crate) fn for_own<T: Clone>(values: &[NamedValue<T>], own: &str) -> Option<T> {
+    let of = |name: Option<&str>| values.iter().rev().find(|value| value.provider.as_deref() == name);
+    of(Some(own)).or_else(|| of(None)).map(|value| value.value.clone())
+}
+
+/// Gathers the values that name a provider other than the run's own.
+pub(crate) fn of_rows(
+    own: &str,
+    base_urls: &[NamedValue<String>],
+    rates: &[NamedValue<Rate>],
+    concurrency: &[NamedValue<Concurrency>],
+) -> BTreeMap<String, RowProviderSettings> {
+    let mut all: BTreeMap<String, RowProviderSettings> = BTreeMap::new();
+    let mut at = |name: &Option<String>, set: &dyn Fn(&mut RowProviderSettings)| {
+        if let Some(name) = name.as_ref().filter(|name| *name != own) {
+            set(all.entry(name.clone()).or_default());
+        }
+    };
+    for NamedValue { provider, value } in base_urls {
+        at(provider, &|settings| settings.base_url = Some(value.clone()));
+    }
+    for NamedValue { provider, value } in rates {
+        at(provider, &|settings| settings.rate = Some(*value));
+    }
+    for NamedValue { provider, value } in concurrency {
+        at(provider, &|settings| settings.concurrency = Some(*value));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_for_all_or_for_the_provider_that_it_names() {
+        let urls: Vec<NamedValue<String>> = ["http://a", "fal=https://b/x=1", "https://c/?q=1", "my-relay = http://d"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        let pairs: Vec<_> = urls.iter().map(|url| (url.provider.as_deref(), url.value.as_str())).collect();
+        assert_eq!(pairs[..3], [(None, "http://a"), (Some("fal"), "https://b/x=1"), (None, "https://c/?q=1")]);
+        assert_eq!(pairs[3].0, Some("my-relay"));
+        assert_eq!(for_own(&urls, "fal").as_deref(), Some("https://b/x=1"), "the name comes first");
+        assert_eq!(for_own(&urls, "openai").as_deref(), Some("https://c/?q=1"));
+        let rates: Vec<NamedValue<Rate>> = ["30/m", "fal=5/s"].map(|text| text.parse().unwrap()).into();
+        let settings = of_rows("openai", &urls, &rates, &[]);
+        assert_eq!(settings.keys().collect::<Vec<_>>(), ["fal", "my-relay"]);
+        assert_eq!(settings["fal"].rate, "5/s".parse().ok());
+        assert!(!of_rows("fal", &urls, &rates, &[]).contains_key("fal"), "that is the run's own");
+        assert!("fal=fast".parse::<NamedValue<Rate>>().is_err());
+    }
+}

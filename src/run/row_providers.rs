@@ -1,0 +1,136 @@
+//! Providers that rows of the manifest name: found, checked before anything is sent, and connected, each with its own limits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::model::limits::Limits;
+use crate::model::provider_identity::ProviderIdentity;
+use crate::provider::Provider;
+use crate::provider::config::ProviderConfig;
+use crate::provider::registry;
+use crate::provider::spec::{ProviderSettings, ProviderSpec, TokenSource};
+use crate::run::error::RunError;
+use crate::store::settings::{ReadSettings, WriteSettings};
+use crate::store::{RowProvider, RunWriter};
+
+/// Provider with all ways in which rows name it.
+pub(super) struct NamedByRows {
+    pub(super) config: ProviderConfig,
+    /// Names and paths, as they are written.
+    pub(super) texts: Vec<String>,
+}
+
+/// Provider with its client.
+pub(super) type ConnectedByRows = (NamedByRows, Arc<dyn Provider>);
+
+/// Providers that rows name, and the ways in which they name the run's own one.
+#[derive(Default)]
+pub(super) struct RowProviderSet {
+    pub(super) others: Vec<NamedByRows>,
+    pub(super) own_texts: Vec<String>,
+}
+
+impl RowProviderSet {
+    /// Finds the providers of the unfinished jobs, checks their tokens and addresses, and records where they are. Sends nothing.
+    pub(super) fn find(own: &ProviderConfig, run: &mut dyn RunWriter) -> Result<Self, RunError> {
+        let named = run.row_providers()?;
+        let mut all = Self::default();
+        if named.is_empty() {
+            return Ok(all);
+        }
+        let folder = folder_of(run)?;
+        let mut identities = run.row_identities()?;
+        for RowProvider { text, first, has_begun } in named {
+            let spec = registry::named_below(&text, &folder)
+                .map_err(|source| RunError::RowProviderName { first, source: Box::new(source) })?;
+            if spec.name == own.spec().name {
+                all.own_texts.push(text);
+                continue;
+            }
+            if let Some(known) = all.others.iter_mut().find(|known| known.config.spec().name == spec.name) {
+                known.texts.push(text);
+                continue;
+            }
+            let recorded = identities.get(spec.name).map(|recorded| ProviderIdentity::parse(recorded));
+            let config = configured(spec, own.settings(), recorded.as_ref().filter(|_| has_begun), (&text, first))?;
+            let of = |source| RunError::RowProvider { first, source: Box::new(source) };
+            let identity = config.identity().map_err(of)?.to_string();
+            if let Some(recorded) = recorded.map(|recorded| recorded.to_string())
+                && has_begun
+                && recorded != identity
+            {
+                return Err(RunError::OtherAddress { name: spec.name.to_owned(), given: identity, recorded });
+            }
+            identities.insert(spec.name.to_owned(), identity);
+            all.others.push(NamedByRows { config, texts: vec![text] });
+        }
+        for name in own.settings().of_rows.keys() {
+            if registry::find(name).is_none() {
+                return Err(RunError::NoSuchProvider(name.clone()));
+            }
+        }
+        if run.row_identities()? != identities {
+            run.set_row_identities(&identities)?;
+        }
+        Ok(all)
+    }
+}
+
+/// Returns the folder below which descriptions are found: that of the manifest.
+fn folder_of(run: &dyn RunWriter) -> Result<PathBuf, RunError> {
+    let path = run.manifest_path()?.unwrap_or_default();
+    Ok(Path::new(&path).parent().map(Path::to_owned).unwrap_or_default())
+}
+
+/// Returns the provider with its settings, after a check of its token. A recorded address counts if the user gives none.
+fn configured(
+    spec: &'static ProviderSpec,
+    own: &ProviderSettings,
+    recorded: Option<&ProviderIdentity>,
+    (text, first): (&str, u64),
+) -> Result<ProviderConfig, RunError> {
+    let of = |source| RunError::RowProvider { first, source: Box::new(source) };
+    let said = own.of_rows.get(spec.name).and_then(|settings| settings.base_url.clone());
+    let base_url = said.clone().or_else(|| recorded.and_then(|recorded| recorded.base_url.clone()));
+    let config = ProviderConfig::new(spec).with(|settings| {
+        settings.base_url = base_url;
+        // A file holds the token of the run's own provider only.
+        settings.token = TokenSource::Environment;
+        settings.request_timeout = own.request_timeout;
+    });
+    config.verify_base_url(said.as_deref()).map_err(of)?;
+    // A manifest may come from elsewhere, with a file that would send a token of this user to its own address.
+    if registry::is_file(text)
+        && said.is_none()
+        && let Some(place) = config.token_address().map_err(of)?
+    {
+        return Err(RunError::UntrustedDescription { file: text.to_owned(), name: spec.name.to_owned(), place });
+    }
+    config.check().map_err(of)?;
+    Ok(config)
+}
+
+/// Returns the limits for a provider that rows name: its own, or those of the whole run.
+pub(super) fn limits_for(config: &ProviderConfig, own: &ProviderSettings, limits: &Limits) -> Limits {
+    let named = own.of_rows.get(config.spec().name);
+    Limits {
+        rate: named.and_then(|named| named.rate).or(limits.rate),
+        concurrency: named.and_then(|named| named.concurrency).unwrap_or(limits.concurrency),
+        poll_batch_max: config.spec().poll_batch_max,
+        ..limits.clone()
+    }
+}
+
+/// Returns the clients of these providers, in their order.
+pub(super) fn connect(
+    others: Vec<NamedByRows>,
+    spool: &Path,
+    image_bytes_max: u64,
+) -> Result<Vec<ConnectedByRows>, RunError> {
+    let connected = others.into_iter().map(|NamedByRows { config, texts }| {
+        let config = config.with(|settings| settings.spool = Some(spool.to_owned()));
+        let client = config.connect(image_bytes_max)?;
+        Ok((NamedByRows { config, texts }, client))
+    });
+    connected.collect()
+}

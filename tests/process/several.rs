@@ -1,0 +1,180 @@
+//! Several providers in one run: rows name them, each has its own lane, and one that is out holds back its own jobs only.
+
+use std::process::Output;
+
+use promptbatch::internals::simulator::{Simulator, SimulatorThread};
+use promptbatch::provider::registry;
+use promptbatch::simulator::config::SimulatorConfig;
+
+use crate::bench::{Bench, expect_code, files, quick, stderr, stdout};
+
+/// Returns a simulated service that plays this provider.
+fn playing(name: &str, more: impl FnOnce(SimulatorConfig) -> SimulatorConfig) -> SimulatorThread {
+    let api = registry::find(name).unwrap().description.unwrap().clone();
+    Simulator::spawn_thread(more(SimulatorConfig { api: Some(std::sync::Arc::new(api)), ..quick() })).unwrap()
+}
+
+/// Runs a manifest against ModelScope at the bench, and against others at these addresses.
+fn run(bench: &Bench, manifest: &str, others: &[(&str, &SimulatorThread)], more: &[&str]) -> Output {
+    let mut command = bench.run_command(manifest, more);
+    for (name, simulator) in others {
+        command.args(["--base-url", &format!("{name}={}", simulator.url())]);
+        command.env(&registry::find(name).unwrap().description.unwrap().token.env[0], "other-token");
+    }
+    command.output().unwrap()
+}
+
+fn accepted(simulator: &SimulatorThread) -> u64 {
+    simulator.stats().n_accepted
+}
+
+const ROWS: &str = "prompt,provider,model\na cat,,a/b\na dog,fal,fal-ai/flux/schnell\na fox,openai,gpt-image-1-mini\n\
+                    a heron,,a/b\na carp,fal,fal-ai/flux/schnell\n";
+
+/// Goal: rows of three providers are one run with one ledger, and each job is sent to its own provider with its own token.
+#[test]
+fn rows_of_three_providers_are_one_run() {
+    let bench = Bench::new(quick());
+    let (fal, openai) = (playing("fal", |config| config), playing("openai", |config| config));
+    let others = [("fal", &fal), ("openai", &openai)];
+    bench.write("p.csv", ROWS);
+    let output = run(&bench, "p.csv", &others, &["--limit", "2"]);
+    expect_code(&output, 5);
+    assert_eq!(files(&bench.path("out/images")).len(), 2, "the limit is one for all of them");
+    expect_code(&run(&bench, "p.csv", &others, &["-j", "4", "-j", "fal=1", "--rate", "openai=50/s"]), 0);
+    bench.check_images(5);
+    assert_eq!([bench.stats().n_accepted, accepted(&fal), accepted(&openai)], [2, 2, 1]);
+    assert_eq!(fal.stats().n_unfinished_max, 1, "its own limit");
+    let providers: Vec<_> = bench.results().into_iter().map(|row| row["provider"].clone()).collect();
+    assert_eq!(providers, ["modelscope", "fal", "openai", "modelscope", "fal"]);
+    // A later command finds the addresses in the ledger.
+    let again = run(&bench, "p.csv", &[], &[]);
+    expect_code(&again, 0);
+    assert!(stderr(&again).contains("nothing to do"), "{}", stderr(&again));
+}
+
+/// Goal: the provider is an axis like the model, and a part of the identity of a job only where the row names it.
+#[test]
+fn the_provider_is_an_axis_and_a_part_of_the_identity_only_in_the_row() {
+    let bench = Bench::new(quick());
+    let fal = playing("fal", |config| config);
+    let ids = |text: &str, more: &[&str]| -> Vec<String> {
+        bench.write("p.yaml", text);
+        let args = [&["plan", "p.yaml", "--list=jsonl"], more].concat();
+        let listed = bench.output(&args);
+        assert!(listed.status.success(), "{}", stderr(&listed));
+        stdout(&listed).lines().map(str::to_owned).collect()
+    };
+    let plain = ids("- {prompt: a cat, model: a/b}\n", &[]);
+    assert_eq!(plain, ids("- {prompt: a cat, model: a/b}\n", &["--provider", "fal"]), "the run's provider is no part");
+    let text = "defaults: {provider: [modelscope, fal], model: fal-ai/flux/schnell}\nprompts: [a cat, a dog]\n";
+    assert_eq!(ids(text, &[]).len(), 4);
+    expect_code(&run(&bench, "p.yaml", &[("fal", &fal)], &[]), 0);
+    bench.check_images(4);
+    assert_eq!((bench.stats().n_accepted, accepted(&fal)), (2, 2));
+    let distinct: std::collections::BTreeSet<_> = bench.results().into_iter().map(|row| row["id"].clone()).collect();
+    assert_eq!(distinct.len(), 4);
+}
+
+/// Goal: a provider whose token is refused, or that cannot be reached, holds back its own jobs only, and is named.
+#[test]
+fn a_provider_that_is_out_holds_back_its_own_jobs_only() {
+    let bench = Bench::new(quick());
+    let fal = playing("fal", |config| SimulatorConfig { token: Some("another".into()), ..config });
+    let rows = (0..12).map(|n| format!("picture {n},{}\n", if n % 2 == 0 { "" } else { "fal" }));
+    bench.write("p.csv", &["prompt,provider\n".to_owned()].into_iter().chain(rows).collect::<String>());
+    let output = run(&bench, "p.csv", &[("fal", &fal)], &["--set", "model=a/b"]);
+    expect_code(&output, 3);
+    assert!(stderr(&output).contains("fal: "), "{}", stderr(&output));
+    assert_eq!((bench.stats().n_accepted, accepted(&fal)), (6, 0));
+    assert_eq!(files(&bench.path("out/images")).len(), 6, "the others are complete");
+    // The same command with the right token does the rest, and nothing twice.
+    let url = format!("fal={}", fal.url());
+    let mut command = bench.run_command("p.csv", &["--base-url", &url, "--set", "model=a/b"]);
+    expect_code(&command.env("FAL_KEY", "another").output().unwrap(), 0);
+    assert_eq!((bench.stats().n_accepted, accepted(&fal)), (6, 6));
+    bench.check_images(12);
+}
+
+/// Goal: an outage of one provider lasts as long as the user allows, while the jobs of the other one are done.
+#[test]
+fn an_outage_of_one_provider_stops_nothing_else() {
+    let bench = Bench::new(quick());
+    bench.write("p.csv", "prompt,provider,model\na cat,,a/b\na dog,fal,x/y\na fox,,a/b\na carp,fal,x/y\n");
+    let gone = playing("fal", |config| config);
+    let url = format!("fal={}", gone.url());
+    drop(gone);
+    let mut command = bench.run_command("p.csv", &["--base-url", &url, "--max-outage", "2s"]);
+    let output = command.env("FAL_KEY", "k").output().unwrap();
+    expect_code(&output, 75);
+    assert!(stderr(&output).contains("fal: "), "{}", stderr(&output));
+    assert_eq!((bench.stats().n_accepted, files(&bench.path("out/images")).len()), (2, 2));
+}
+
+/// Goal: what cannot work is told before anything is sent, with the place. Method: unknown names, missing tokens, files elsewhere, and
+/// fields that the row's own provider does not have.
+#[test]
+fn what_cannot_work_is_told_before_anything_is_sent() {
+    let bench = Bench::new(quick());
+    for (text, code, words) in [
+        ("prompt,provider,model\na cat,,a/b\na dog,midjourney,x\n", 2, "p.csv:3:7"),
+        ("prompt,provider,model\na cat,,a/b\na dog,fal,x\n", 3, "job 2"),
+        ("prompt,provider,model\na cat,../relay.yaml,x\n", 2, "is not below the folder of the manifest"),
+        ("prompt,provider,model\na cat,missing.yaml,x\n", 2, "could not read it"),
+        (
+            "prompt,provider,model,seed\na cat,openai,x,\na dog,openai,x,7\n",
+            2,
+            "`seed` is given, and the API of openai",
+        ),
+    ] {
+        bench.write("p.csv", text);
+        let output = bench.run("p.csv", &["--dry-run"]);
+        let output = if output.status.success() { bench.run("p.csv", &[]) } else { output };
+        assert_eq!(output.status.code(), Some(code), "{text}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{text}: {}", stderr(&output));
+        let _ = std::fs::remove_dir_all(bench.path("out"));
+    }
+    bench.write("p.csv", "prompt,model\na cat,a/b\n");
+    let output = bench.run("p.csv", &["--rate", "fla=5/s"]);
+    expect_code(&output, 2);
+    assert!(stderr(&output).contains("there is no such provider"), "{}", stderr(&output));
+    assert_eq!(bench.stats().n_submits, 0);
+    // A column of the user's own stays one.
+    bench.write("p.csv", "prompt,provider\na cat,midjourney\n");
+    expect_code(&bench.run("p.csv", &["--carry", "provider"]), 0);
+}
+
+/// Goal: a description beside the manifest is a provider, and a row without a model gets the model of its provider.
+#[test]
+fn a_description_beside_the_manifest_is_a_provider() {
+    let bench = Bench::new(quick());
+    let relay = playing("openai", |config| config);
+    bench.write(
+        "relay.yaml",
+        &format!(
+            "name: my-relay\nhelp: A relay\nextends: openai\nbase_url: {}\ntoken: {{env: [RELAY_KEY], page: 'https://a.example'}}\n\
+             default_model: relay-1\n",
+            relay.url()
+        ),
+    );
+    bench.write("p.csv", "prompt,provider\na cat,\na dog,relay.yaml\n");
+    let run = || bench.run_command("p.csv", &[]).env("RELAY_KEY", "k").output().unwrap();
+    expect_code(&run(), 0);
+    assert_eq!((bench.stats().n_accepted, accepted(&relay)), (1, 1));
+    // A manifest from elsewhere does not decide where a token goes.
+    let text = std::fs::read_to_string(bench.path("relay.yaml")).unwrap();
+    bench.write("evil.yaml", &text.replace(relay.url(), "https://evil.example").replace("my-relay", "evil"));
+    bench.write("q.csv", "prompt,provider\na cat,\na dog,evil.yaml\n");
+    let args = ["run", "q.csv", "-o", "other", "--base-url", bench.simulator.url()];
+    let refused = bench.command(&args).env("RELAY_KEY", "k").output().unwrap();
+    expect_code(&refused, 2);
+    assert!(stderr(&refused).contains("add --base-url evil=https://evil.example"), "{}", stderr(&refused));
+    std::os::unix::fs::symlink("/etc/hostname", bench.path("out.yaml")).unwrap();
+    bench.write("q.csv", "prompt,provider\na dog,out.yaml\n");
+    let refused = bench.run("q.csv", &[]);
+    expect_code(&refused, 2);
+    assert!(stderr(&refused).contains("is not below the folder of the manifest"), "{}", stderr(&refused));
+    assert_eq!(bench.stats().n_accepted, 1, "nothing more was sent");
+    let models: Vec<_> = bench.results().into_iter().map(|row| row["model"].clone()).collect();
+    assert_eq!(models[1], "relay-1");
+}
