@@ -36,6 +36,7 @@ impl RowProviderSet {
         let named = run.row_providers()?;
         let mut all = Self::default();
         if named.is_empty() {
+            check_names(own)?;
             return Ok(all);
         }
         let folder = folder_of(run)?;
@@ -64,16 +65,20 @@ impl RowProviderSet {
             identities.insert(spec.name.to_owned(), identity);
             all.others.push(NamedByRows { config, texts: vec![text] });
         }
-        for name in own.settings().of_rows.keys() {
-            if registry::find(name).is_none() {
-                return Err(RunError::NoSuchProvider(name.clone()));
-            }
-        }
+        // Only now are all descriptions known that rows name.
+        check_names(own)?;
         if run.row_identities()? != identities {
             run.set_row_identities(&identities)?;
         }
         Ok(all)
     }
+}
+
+/// Checks that every provider that a flag names exists.
+fn check_names(own: &ProviderConfig) -> Result<(), RunError> {
+    let is_unknown = |name: &&String| **name != own.spec().name && registry::find(name).is_none();
+    let unknown = own.settings().of_rows.keys().find(is_unknown);
+    unknown.map_or(Ok(()), |name| Err(RunError::NoSuchProvider(name.clone())))
 }
 
 /// Returns the folder below which descriptions are found: that of the manifest.

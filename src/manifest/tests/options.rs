@@ -116,7 +116,7 @@ fn overrides_that_cannot_be_used_are_refused() {
         (
             "colour",
             "red",
-            "--set names the unknown field `colour`; the fields are negative_prompt, model, size, seed, steps, guidance, \
+            "--set names the unknown field `colour`; the fields are negative_prompt, provider, model, size, seed, steps, guidance, \
              image_url, loras, n, params",
         ),
         (
