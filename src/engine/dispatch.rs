@@ -153,7 +153,8 @@ impl Engine {
     /// Returns whether downloads lag so far behind that another task would only wait: in memory, while its links expire. The same holds
     /// while no image host can be reached.
     pub(super) fn is_backed_up(&self) -> bool {
-        if self.images.are_down() {
+        // A job that lost its task waits for no image, and only a new task can show that a host works again.
+        if self.images.are_down() && self.jobs.len() > self.n_unsubmitted() {
             return true;
         }
         let n_elsewhere = self.lane.n_in_flight() + self.n_unsubmitted();

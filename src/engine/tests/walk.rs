@@ -138,6 +138,12 @@ fn answer(bench: &mut Bench, rng: &mut fastrand::Rng, action: Action, n_handed_o
     }
 }
 
+/// Case: an image host seemed down, and the jobs with images there then lost their tasks, so that nothing could have shown that it works again.
+#[test]
+fn a_host_that_no_job_waits_for_stops_no_run() {
+    walk(12_582_091_125_967_856_222, 22, 5);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(200), failure_persistence: None, ..ProptestConfig::default() })]
 
