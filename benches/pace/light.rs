@@ -6,8 +6,8 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use promptbatch::internals::engine::adaptive_limiter::SubmitPermit;
 use promptbatch::internals::engine::lane::{Blocked, Lane};
+use promptbatch::internals::engine::submit_permit::SubmitPermit;
 use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::outcome::{Fault, FaultKind};
 use promptbatch::model::time::{Moment, Timestamp};

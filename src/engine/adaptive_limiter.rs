@@ -12,7 +12,9 @@ use std::time::Duration;
 use crate::engine::concurrency_window::ConcurrencyWindow;
 use crate::engine::detection_lag::DetectionLag;
 use crate::engine::estimated_rate::EstimatedRate;
+use crate::engine::limit_search::FoundLimits;
 use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
 use crate::engine::throughput_probe::ThroughputProbe;
 use crate::model::limits::Concurrency;
 use crate::model::time::Moment;
@@ -22,30 +24,13 @@ const FEW: usize = 16;
 
 /// Maximum wait of a submission because it is beyond the window, times two.
 const BEYOND_MAX: Duration = Duration::from_secs(20);
-
 /// Standard deviations added to the expected number of undetected ends: by default, and before a rate counts as proven.
 const AS_A_RULE: f64 = 1.5;
 const AT_MOST: f64 = 2.0;
-
 /// Ratio below which one acceptance rate is clearly lower than another.
 const LESS: f64 = 0.93;
-
 /// Consecutive refusals, at fewer and fewer tasks in flight, after which a missing slot is the cause. Also limits undecided refusals.
 const PATIENCE: u32 = 4;
-
-/// Permit of a submission under way: when it left, and how many other tasks were in flight then.
-#[derive(Clone, Copy, Debug)]
-pub struct SubmitPermit {
-    left_at: Moment,
-    n_others: usize,
-}
-
-impl SubmitPermit {
-    /// Returns when the submission left.
-    pub const fn left_at(&self) -> Moment {
-        self.left_at
-    }
-}
 
 /// Limiter that estimates both limits, and which of them refuses.
 #[derive(Debug)]
@@ -107,11 +92,10 @@ impl AdaptiveLimiter {
     /// Creates a limiter that knows only the user's settings. A configured rate already gives the useful number of tasks.
     pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
         let gain = (concurrency == Concurrency::Auto && !is_rate_known).then(ThroughputProbe::new);
-        let (window, rate) = (ConcurrencyWindow::new(concurrency), EstimatedRate::new());
         Self {
-            window,
+            window: ConcurrencyWindow::new(concurrency),
             gain,
-            rate,
+            rate: EstimatedRate::new(),
             reason: None,
             case: None,
             unheard: DetectionLag::default(),
@@ -128,9 +112,35 @@ impl AdaptiveLimiter {
     /// Records that `n_in_flight` tasks of an earlier process are at the provider.
     pub fn found(&mut self, n_in_flight: usize) {
         self.window.found(n_in_flight);
-        if let Some(gain) = &mut self.gain {
-            gain.found(n_in_flight);
+        self.gain.iter_mut().for_each(|gain| gain.found(n_in_flight));
+    }
+
+    /// Begins with the limits that a search has found, with `n_accepted` tasks in flight.
+    pub fn begin(&mut self, now: Moment, n_accepted: usize, found: FoundLimits) {
+        if let Some(slots) = found.slots {
+            self.window.limit_to(slots);
+            self.reason = Some(RefusalCause::Window);
+        } else {
+            // A rate does not limit the tasks in flight.
+            self.window.found(2 * n_accepted.max(FEW));
         }
+        if let Some(rate) = found.rate {
+            // There may be slots besides, so that the next refusal is judged afresh.
+            self.rate = EstimatedRate::found(now, rate);
+        }
+        if found != FoundLimits::default() {
+            self.chance.limit_found();
+        }
+    }
+
+    /// Returns whether a refusal has cut a limit.
+    pub const fn has_cut(&self) -> bool {
+        self.before.is_some() || self.reason.is_some()
+    }
+
+    /// Returns how many tasks may be in flight at most.
+    pub fn most(&self) -> usize {
+        self.window.max().min(self.worth())
     }
 
     /// Returns whether the in-flight limit is known from a refusal.
@@ -183,7 +193,7 @@ impl AdaptiveLimiter {
     }
 
     /// Returns how many of `n` tasks in flight may have ended.
-    fn noise(&self, n: usize) -> usize {
+    pub fn noise(&self, n: usize) -> usize {
         self.unheard.among(n, AS_A_RULE)
     }
 
@@ -216,7 +226,7 @@ impl AdaptiveLimiter {
     /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
     pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
         self.rate.take(now);
-        SubmitPermit { left_at: now, n_others }
+        SubmitPermit::new(now, n_others)
     }
 
     /// Records an accepted submission.
@@ -226,14 +236,14 @@ impl AdaptiveLimiter {
         let since = self.rate.since_accepted(now);
         self.rate.accepted(now);
         self.beyond_at = Some(now + since.max(self.rate.interval(now)).min(BEYOND_MAX) / 2);
-        self.window.accepted(ticket.n_others, self.noise(ticket.n_others));
-        if self.refused_at.is_some_and(|at| ticket.left_at <= at) {
+        self.window.accepted(ticket.n_others(), self.noise(ticket.n_others()));
+        if self.refused_at.is_some_and(|at| ticket.left_at() <= at) {
             return;
         }
-        self.n_others_max = self.n_others_max.max(ticket.n_others);
+        self.n_others_max = self.n_others_max.max(ticket.n_others());
         if let Some(mut case) = self.case.take() {
-            case.n_others_max = case.n_others_max.max(Some(ticket.n_others));
-            if ticket.n_others < case.n_others + self.doubt(case.n_others) {
+            case.n_others_max = case.n_others_max.max(Some(ticket.n_others()));
+            if ticket.n_others() < case.n_others + self.doubt(case.n_others) {
                 self.case = Some(case);
             } else {
                 // At least as many tasks were in flight as at the refusal, so a missing slot was not the cause.
@@ -245,12 +255,12 @@ impl AdaptiveLimiter {
 
     /// Records a refused submission and returns the reaction; `None` if an earlier refusal of the same burst already counted.
     pub fn refused(&mut self, now: Moment, ticket: SubmitPermit) -> Option<RefusalReaction> {
-        let is_late = self.refused_at.is_some_and(|at| ticket.left_at <= at);
+        let is_late = self.refused_at.is_some_and(|at| ticket.left_at() <= at);
         if is_late && !self.chance.is_presumed() {
             self.window.refused_too();
             return None;
         }
-        let load = self.load(now, ticket.n_others);
+        let load = self.load(now, ticket.n_others());
         let n_before = match self.chance.refused(load) {
             RefusalVerdict::Chance => return Some(RefusalReaction::Chance),
             RefusalVerdict::Limit { n_before } => n_before,
@@ -261,7 +271,7 @@ impl AdaptiveLimiter {
         }
         self.refused_at = Some(now);
         self.n_refusals += 1;
-        self.n_at_most = if ticket.n_others >= self.n_others_max { self.n_at_most + 1 } else { 0 };
+        self.n_at_most = if ticket.n_others() >= self.n_others_max { self.n_at_most + 1 } else { 0 };
         self.n_others_max = 0;
         if self.chance.is_dense() || load == LoadLevel::Beyond || self.before.is_none() {
             let (window, rate) = (self.window.clone(), self.rate.clone());
@@ -274,7 +284,7 @@ impl AdaptiveLimiter {
         if let Some(gain) = &mut self.gain {
             gain.disturbed();
         }
-        self.cut(now, ticket.n_others);
+        self.cut(now, ticket.n_others());
         if self.reason == Some(RefusalCause::Window) {
             (0..n_before).for_each(|_| self.window.refused_too());
         }
@@ -383,17 +393,6 @@ impl AdaptiveLimiter {
         let test_at = now + Duration::from_secs_f64(wait);
         self.case = Some(Hypothesis { n_others, test_at, n_others_max: None, n_undecided, window_before, rate_before });
     }
-}
-
-/// Reaction to a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalReaction {
-    /// Random refusal: only its own job waits.
-    Chance,
-    /// Pause of all submissions for a while.
-    Wait,
-    /// Cut of a limit, which is enough: there is room when a task ends, or in a moment.
-    Cut,
 }
 
 #[cfg(test)]

@@ -77,6 +77,14 @@ impl ConcurrencyWindow {
         self.cap = self.cap.max(n_in_flight).min(self.max);
     }
 
+    /// Sets the number of slots that a search has found.
+    pub fn limit_to(&mut self, slots: usize) {
+        // The search has just shown that one more is refused.
+        self.cap = slots.min(self.max).max(1);
+        self.top = self.cap;
+        self.account = Some(ProbeBudget { credit: -PRICE, n_paid: 0, n_accepted: 1, ceiling: self.cap });
+    }
+
     /// Returns whether a submission was ever refused for lack of a slot.
     pub const fn is_found(&self) -> bool {
         self.account.is_some()

@@ -15,6 +15,9 @@ const REST_ACCEPTED: u32 = 30;
 /// thirty.
 const BOLDNESS: f64 = 0.0022;
 
+/// Rate below which the growth takes as many submissions as at this rate, and not as much time.
+const SLOW: f64 = 10.0;
+
 /// Growth factor above which a rate no longer counts as a limit.
 const GROWN: f64 = 2.0;
 
@@ -70,10 +73,20 @@ impl EstimatedRate {
         }
     }
 
+    /// Creates an estimate with the rate that a search has found, in submissions per second.
+    pub fn found(now: Moment, rate: f64) -> Self {
+        let base = rate * SHY;
+        let next_at = Some(now + Duration::from_secs_f64((1.0 / base).min(WAIT_MAX)));
+        Self { base: Some(base), since: Some(now), lately: base, accepted_at: Some(now), next_at, ..Self::new() }
+    }
+
     /// Returns the current rate in submissions per second; `None` before the first refusal.
     pub fn now(&self, now: Moment) -> Option<f64> {
         let grown = self.grows_at.map_or(0.0, |at| (now - at).as_secs_f64());
-        self.base.map(|base| base * (BOLDNESS * grown * grown).exp())
+        self.base.map(|base| {
+            let grown = grown * (base / SLOW).min(1.0);
+            base * (BOLDNESS * grown * grown).exp()
+        })
     }
 
     /// Returns the current rate as long as it is informative. A rate that has grown far beyond the estimate limits nothing, and gives

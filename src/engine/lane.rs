@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::engine::adaptive_limiter::{AdaptiveLimiter, RefusalReaction, SubmitPermit};
+use crate::engine::limit_learner::{LimitLearner, LimitedBy};
 use crate::engine::pacer::Pacer;
 use crate::engine::quota_hint::QuotaHint;
 use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
 use crate::engine::retry::Backoff;
+use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
 use crate::model::event::Stage;
 use crate::model::history::History;
 use crate::model::limits::{Concurrency, Limits, Rate};
@@ -22,7 +23,7 @@ const SUBMITS_MAX: f64 = 1024.0;
 pub struct Lane {
     submits: Pacer,
     polls: Pacer,
-    learner: AdaptiveLimiter,
+    learner: LimitLearner,
     /// Test for random refusals of polls.
     poll_chance: RandomRefusalTest,
     remaining: QuotaHint,
@@ -62,7 +63,7 @@ impl Lane {
         Self {
             submits: pacer(limits.rate, limits.burst, 0x5b),
             polls: pacer(limits.poll_rate, None, 0x90),
-            learner: AdaptiveLimiter::new(limits.concurrency, limits.rate.is_some()),
+            learner: LimitLearner::new(limits.concurrency, limits.rate.is_some()),
             poll_chance: RandomRefusalTest::new(),
             remaining: QuotaHint::default(),
             n_submits_out: 0,
@@ -99,13 +100,11 @@ impl Lane {
         if self.n_submits_out >= submits_max || !self.remaining.has_room(self.n_submits_out) {
             return Err((Bottleneck::Answers, Blocked::Busy));
         }
-        if !self.learner.has_room(now, self.n_in_flight) {
-            let wait = self.learner.room_at(now, self.n_in_flight).map_or(Blocked::Busy, Blocked::Until);
-            return Err((Bottleneck::Places, wait));
-        }
-        if let Some(next_at) = self.learner.next_at(now) {
-            return Err((Bottleneck::Rate, Blocked::Until(next_at)));
-        }
+        self.learner.check(now, self.n_in_flight).map_err(|by| match by {
+            LimitedBy::Slots(at) => (Bottleneck::Places, at.map_or(Blocked::Busy, Blocked::Until)),
+            LimitedBy::Rate(at) => (Bottleneck::Rate, Blocked::Until(at)),
+            LimitedBy::Answers => (Bottleneck::Answers, Blocked::Busy),
+        })?;
         self.submits.take(now).map_err(|moment| (Bottleneck::Rate, Blocked::Until(moment)))?;
         let ticket = self.learner.take(now, self.n_in_flight);
         self.n_submits_out += 1;
@@ -150,10 +149,13 @@ impl Lane {
     pub fn submit_refused(&mut self, now: Moment, ticket: SubmitPermit, fault: &Fault) -> Option<Duration> {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
+        if !matches!(fault.kind, FaultKind::Throttled { .. }) {
+            self.learner.forget();
+        }
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
-                let refused = self.learner.refused(now, ticket);
+                let refused = self.learner.refused(now, ticket, retry_after.is_some_and(|wait| !wait.is_zero()));
                 match (refused, retry_after) {
                     // If a limit also refuses, its cut is enough.
                     (Some(RefusalReaction::Chance | RefusalReaction::Cut) | None, Some(wait))
@@ -245,6 +247,7 @@ impl Lane {
     /// Frees the slot of a task at the provider.
     pub const fn task_ended(&mut self) {
         self.n_in_flight -= 1;
+        self.learner.freed();
     }
 
     /// Takes a permit for one poll request.

@@ -1,12 +1,11 @@
 //! Deterministic state machine that decides what a run does next: no tokio, no clock, no files, no requests.
 //!
-//! The driver passes results in ([`Engine::handle`]) and requests the next work ([`Engine::turn`]). Both calls receive the current time.
-//! The engine holds the jobs in flight and a small look-ahead. All other jobs stay in the ledger until the engine loads them. Each concern
-//! has its own file:
+//! The driver passes results in ([`Engine::handle`]) and requests the next work ([`Engine::turn`]). Both calls receive the time. The
+//! engine holds the jobs in flight and a small look-ahead. All others stay in the ledger until they are loaded. Each concern has its file:
 //!
-//! - [`lane`], [`pacer`] and `dispatch`: the budgets of one provider's API, the gate of one kind of request, and what leaves now.
-//! - [`configured_rate`] and [`adaptive_limiter`]: configured limits, and estimated ones (`concurrency_window`, `estimated_rate`,
-//!   `detection_lag` and `random_refusals`). `throughput_probe` finds how many tasks in flight are useful.
+//! - [`lane`], [`pacer`] and `dispatch`: budgets of one provider's API, the gate of one kind of request, and what leaves now.
+//! - [`configured_rate`]: configured limits. `limit_learner`: hidden ones, at the start ([`limit_search`], `rate_bracket`) and later
+//!   ([`adaptive_limiter`], `concurrency_window`, `estimated_rate`, `detection_lag`, `random_refusals`, `throughput_probe`).
 //! - `quota_hint`, `model_quotas`, [`spending`] and `job_limit`: quotas of the account and of single models, the user's cost limit and job
 //!   limit.
 //! - `image_hosts`, `downloads` and `download_concurrency`: hosts that images come from, the order of downloads, and how many at a time.
@@ -33,12 +32,15 @@ pub mod fleet;
 mod image_hosts;
 mod job_limit;
 pub mod lane;
+mod limit_learner;
+pub mod limit_search;
 mod listening;
 mod lost;
 mod model_quotas;
 pub mod pacer;
 mod quota_hint;
 mod random_refusals;
+pub mod rate_bracket;
 mod recovery;
 mod refusals;
 mod resubmit_limiter;
@@ -47,13 +49,13 @@ pub mod schedule;
 mod shutdown;
 mod snapshot;
 pub mod spending;
+pub mod submit_permit;
 mod throughput_probe;
 mod tracked;
 pub mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use crate::engine::adaptive_limiter::SubmitPermit;
 use crate::engine::dispatch::sooner;
 use crate::engine::elsewhere::Elsewhere;
 use crate::engine::fifo::FifoDetector;
@@ -68,6 +70,7 @@ use crate::engine::resubmit_limiter::{ResubmitLimiter, TrialEvidence};
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::engine::schedule::Schedule;
 use crate::engine::spending::Spending;
+use crate::engine::submit_permit::SubmitPermit;
 use crate::engine::tracked::Tracked;
 use crate::engine::turn::{Input, StopReason, Turn};
 use crate::model::event::{Event, EventKind, Stage};

@@ -149,6 +149,11 @@ impl RandomRefusalTest {
         (self.is_presumed, self.trust, self.leaning) = (false, 0.0, 0.0);
     }
 
+    /// Records that a limit is known to exist.
+    pub const fn limit_found(&mut self) {
+        (self.is_presumed, self.trust, self.leaning) = (false, 0.0, self.leaning.min(0.5));
+    }
+
     /// Returns whether all refusals count as random until an alarm.
     pub const fn is_presumed(&self) -> bool {
         self.is_presumed

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::adaptive_limiter::SubmitPermit;
 use crate::engine::fifo::AcceptOrder;
 use crate::engine::listening::EvidenceTime;
 use crate::engine::schedule::PollState;
+use crate::engine::submit_permit::SubmitPermit;
 use crate::model::amount::Amount;
 use crate::model::job::Job;
 use crate::model::outcome::TaskId;

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::engine::adaptive_limiter::{AdaptiveLimiter, RefusalReaction};
+use crate::engine::adaptive_limiter::AdaptiveLimiter;
+use crate::engine::submit_permit::RefusalReaction;
 use crate::model::limits::Concurrency;
 use crate::model::time::{Moment, Timestamp};
 

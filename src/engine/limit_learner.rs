@@ -1,0 +1,259 @@
+//! Learner of hidden limits: looks out for the first refusals of a run, searches for their limit, and follows it afterwards.
+
+use std::time::Duration;
+
+use crate::engine::adaptive_limiter::AdaptiveLimiter;
+use crate::engine::limit_search::LimitSearch;
+use crate::engine::rate_bracket::RateBracket;
+use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
+use crate::model::limits::Concurrency;
+use crate::model::time::Moment;
+
+/// Submissions under way while nothing has been refused: at first, soon after, and later as a part of the accepted ones. A limit then
+/// refuses only a few before the first refusal is known.
+const OUT_FIRST: usize = 3;
+const OUT_SOON: usize = 8;
+const OUT_GROWTH: usize = 4;
+const OUT_PART: usize = 6;
+
+/// Consecutive refusals that begin a search: by default, and where the user has set a limit, so that refusals are more likely random.
+const RUN: u32 = 2;
+const RUN_TOLD: u32 = 3;
+
+/// Number of submissions after which refusals no longer begin a search, and the maximum number of searches.
+const ACCEPTED_MAX: usize = 2_000;
+const SEARCHES_MAX: u32 = 3;
+
+/// Number of tasks of which one more may have ended undetected: tasks that were accepted together end together.
+const MANY: usize = 8;
+
+/// Reason why a submission may not leave now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitedBy {
+    /// Slots: until a task ends, or until that moment.
+    Slots(Option<Moment>),
+    /// Rate, until that moment.
+    Rate(Moment),
+    /// Answers under way, which must show first what the provider accepts.
+    Answers,
+}
+
+/// Learner of one provider's limits.
+#[derive(Debug)]
+pub struct LimitLearner {
+    limiter: AdaptiveLimiter,
+    search: Option<LimitSearch>,
+    n_searches: u32,
+    /// Says whether the user has set a limit, so that submissions under way need no proof.
+    is_told: bool,
+    n_accepted: usize,
+    n_ended: usize,
+    n_found: usize,
+    n_out: usize,
+    /// Consecutive refusals so far, and the moment at which the last of them left the program.
+    n_run: u32,
+    run_left_at: Option<Moment>,
+    /// Moment of the last refusal of a search.
+    refused_at: Option<Moment>,
+    last_accepted: Option<Moment>,
+    gap_accepted: f64,
+}
+
+impl LimitLearner {
+    /// Creates a learner that knows only the user's settings.
+    pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
+        Self {
+            limiter: AdaptiveLimiter::new(concurrency, is_rate_known),
+            search: None,
+            n_searches: 0,
+            is_told: is_rate_known || concurrency != Concurrency::Auto,
+            n_accepted: 0,
+            n_ended: 0,
+            n_found: 0,
+            n_out: 0,
+            n_run: 0,
+            run_left_at: None,
+            refused_at: None,
+            last_accepted: None,
+            gap_accepted: f64::INFINITY,
+        }
+    }
+
+    /// Records that `n_in_flight` tasks of an earlier process are at the provider.
+    pub fn found(&mut self, n_in_flight: usize) {
+        self.n_found += 1;
+        self.limiter.found(n_in_flight);
+    }
+
+    /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
+    #[cfg(test)]
+    pub const fn distrust_chance(&mut self) {
+        self.n_searches = SEARCHES_MAX;
+        self.limiter.distrust_chance();
+    }
+
+    /// Returns whether the in-flight limit is known from refusals.
+    pub const fn has_found_places(&self) -> bool {
+        self.search.is_none() && self.limiter.has_found_places()
+    }
+
+    /// Returns whether it is unknown which limit refuses.
+    pub fn is_in_doubt(&self) -> bool {
+        self.search.as_ref().map_or_else(|| self.limiter.is_in_doubt(), LimitSearch::is_in_doubt)
+    }
+
+    /// Returns whether refusals have proved random, so that a wait named by one applies to its own job alone.
+    pub const fn is_chance_trusted(&self) -> bool {
+        self.search.is_none() && self.limiter.is_chance_trusted()
+    }
+
+    /// Returns how many tasks are known to be accepted and useful.
+    pub fn cap(&self) -> usize {
+        self.limiter.cap()
+    }
+
+    /// Returns the rate that the provider accepts, in submissions per second; `None` as long as refusals have not shown it.
+    pub fn rate(&self, now: Moment) -> Option<f64> {
+        self.search.as_ref().map_or_else(|| self.limiter.rate(now), LimitSearch::rate)
+    }
+
+    /// Records the end of one of `n_in_flight` tasks, its duration `took`, and the expected delay `unheard` of its detection.
+    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
+        self.limiter.ended(now, n_in_flight, took, unheard);
+    }
+
+    /// Records that a task no longer occupies a slot.
+    pub const fn freed(&mut self) {
+        self.n_ended += 1;
+        if let Some(search) = &mut self.search {
+            search.ended();
+        }
+    }
+
+    fn n_accepted_in_flight(&self) -> usize {
+        (self.n_found + self.n_accepted).saturating_sub(self.n_ended)
+    }
+
+    /// Checks whether one more submission may leave with `n_in_flight` tasks in flight.
+    pub fn check(&self, now: Moment, n_in_flight: usize) -> Result<(), LimitedBy> {
+        if let Some(search) = &self.search {
+            if n_in_flight >= self.limiter.most() {
+                return Err(LimitedBy::Slots(None));
+            }
+            let next_at = search.next_at(now, self.n_accepted_in_flight(), self.n_out);
+            return match next_at {
+                Some(at) if at <= now => Ok(()),
+                Some(at) if search.rate().is_some() => Err(LimitedBy::Rate(at)),
+                at => Err(LimitedBy::Slots(at)),
+            };
+        }
+        if self.is_unproven(self.n_out) {
+            return Err(LimitedBy::Answers);
+        }
+        if !self.has_room(now, n_in_flight) {
+            return Err(LimitedBy::Slots(self.limiter.room_at(now, n_in_flight)));
+        }
+        self.limiter.next_at(now).map_or(Ok(()), |next_at| Err(LimitedBy::Rate(next_at)))
+    }
+
+    /// Returns whether there is room for one more task.
+    pub fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
+        match &self.search {
+            Some(_) => self.check(now, n_in_flight).is_ok(),
+            // Submissions under way are limited, and tasks in flight are not.
+            None if self.is_free() => n_in_flight < self.limiter.most(),
+            None => self.limiter.has_room(now, n_in_flight),
+        }
+    }
+
+    /// Returns whether nothing limits the submissions: neither the user nor a refusal.
+    const fn is_free(&self) -> bool {
+        !self.is_told && self.n_searches == 0 && !self.limiter.has_cut()
+    }
+
+    /// Returns whether the answers under way must come first.
+    fn is_unproven(&self, n_out: usize) -> bool {
+        let n = self.n_accepted + self.n_found;
+        let n_max = (OUT_FIRST + n / OUT_GROWTH).min(OUT_SOON).max(n / OUT_PART);
+        let is_suspicious = self.n_run > 0 && self.may_search();
+        (is_suspicious && n_out > 0) || (self.is_free() && n_out >= n_max)
+    }
+
+    fn may_search(&self) -> bool {
+        self.n_searches < SEARCHES_MAX
+            && self.n_accepted < ACCEPTED_MAX
+            && !self.limiter.is_chance_trusted()
+            && !self.limiter.has_cut()
+    }
+
+    /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
+    pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
+        self.n_out += 1;
+        if let Some(search) = &mut self.search {
+            search.sent(now);
+        }
+        self.limiter.take(now, n_others).with_accepted(self.n_accepted_in_flight(), self.n_ended)
+    }
+
+    /// Forgets a submission whose answer says nothing about limits.
+    pub const fn forget(&mut self) {
+        self.n_out -= 1;
+    }
+
+    /// Records an accepted submission.
+    pub fn accepted(&mut self, now: Moment, permit: SubmitPermit) {
+        self.n_out -= 1;
+        // An acceptance of the same burst does not show that the refusals were single ones.
+        if self.run_left_at.is_none_or(|at| at < permit.left_at()) {
+            self.n_run = 0;
+        }
+        if let Some(search) = &mut self.search {
+            let n = permit.n_accepted();
+            let n_undetected = if self.n_ended == 0 { 0 } else { self.limiter.noise(n).max(n / MANY) };
+            search.accepted(permit, n_undetected, self.refused_at.is_some_and(|at| permit.left_at() <= at));
+        } else {
+            self.limiter.accepted(now, permit);
+        }
+        self.n_accepted += 1;
+        if let Some(last) = self.last_accepted {
+            let gap = (permit.left_at().max(last) - last.min(permit.left_at())).as_secs_f64();
+            self.gap_accepted = self.gap_accepted.min(gap);
+        }
+        self.last_accepted = self.last_accepted.max(Some(permit.left_at()));
+        self.end_search(now);
+    }
+
+    /// Records a refused submission, which may have told a wait, and returns the reaction; `None` if an earlier refusal of the same burst already counted.
+    pub fn refused(&mut self, now: Moment, permit: SubmitPermit, has_told: bool) -> Option<RefusalReaction> {
+        self.n_out -= 1;
+        self.n_run += 1;
+        self.run_left_at = self.run_left_at.max(Some(permit.left_at()));
+        let n_others = self.n_accepted_in_flight() + (self.n_ended - permit.n_ended());
+        let is_late = self.refused_at.is_some_and(|at| permit.left_at() <= at);
+        if let Some(search) = &mut self.search {
+            search.refused(permit, n_others, is_late, has_told);
+            self.refused_at = Some(now);
+            self.end_search(now);
+            return Some(RefusalReaction::Cut);
+        }
+        if self.may_search() && self.n_run >= if self.is_told { RUN_TOLD } else { RUN } {
+            let bracket =
+                RateBracket::new(permit.left_at(), self.last_accepted, self.gap_accepted, self.n_out + 1, has_told);
+            self.search = Some(LimitSearch::new(bracket, n_others, self.n_run));
+            self.n_searches += 1;
+            self.refused_at = Some(now);
+            return Some(RefusalReaction::Cut);
+        }
+        self.limiter.refused(now, permit)
+    }
+
+    fn end_search(&mut self, now: Moment) {
+        if let Some(found) = self.search.as_ref().and_then(LimitSearch::found) {
+            self.search = None;
+            self.limiter.begin(now, self.n_accepted_in_flight(), found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

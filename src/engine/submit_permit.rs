@@ -1,0 +1,56 @@
+//! Permit of one submission, which keeps what was known when it left, and the reaction to its refusal.
+
+use crate::model::time::Moment;
+
+/// Permit of a submission under way: when it left, and the tasks in flight then.
+#[derive(Clone, Copy, Debug)]
+pub struct SubmitPermit {
+    left_at: Moment,
+    n_others: usize,
+    n_accepted: usize,
+    n_ended: usize,
+}
+
+impl SubmitPermit {
+    /// Creates the permit of a submission that leaves now with `n_others` other tasks in flight, submissions under way included.
+    pub const fn new(left_at: Moment, n_others: usize) -> Self {
+        Self { left_at, n_others, n_accepted: n_others, n_ended: 0 }
+    }
+
+    /// Returns this permit with the number of accepted tasks in flight, and the number of tasks that had ended.
+    #[must_use]
+    pub const fn with_accepted(self, n_accepted: usize, n_ended: usize) -> Self {
+        Self { n_accepted, n_ended, ..self }
+    }
+
+    /// Returns when the submission left.
+    pub const fn left_at(&self) -> Moment {
+        self.left_at
+    }
+
+    /// Returns how many other tasks were in flight, submissions under way included.
+    pub const fn n_others(&self) -> usize {
+        self.n_others
+    }
+
+    /// Returns how many accepted tasks were in flight.
+    pub const fn n_accepted(&self) -> usize {
+        self.n_accepted
+    }
+
+    /// Returns how many tasks had ended.
+    pub const fn n_ended(&self) -> usize {
+        self.n_ended
+    }
+}
+
+/// Reaction to a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalReaction {
+    /// Random refusal: only its own job waits.
+    Chance,
+    /// Pause of all submissions for a while.
+    Wait,
+    /// Cut of a limit, which is enough: there is room when a task ends, or in a moment.
+    Cut,
+}
