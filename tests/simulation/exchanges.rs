@@ -219,13 +219,19 @@ impl World {
         let mut n_untold = 0;
         let mut last: BTreeMap<_, TaskId> = BTreeMap::new();
         let mut charges: BTreeMap<TaskId, Money> = BTreeMap::new();
+        let mut n_submits: BTreeMap<_, u32> = BTreeMap::new();
         for event in self.ledger_events() {
             match event.kind {
                 EventKind::Accepted(task) => {
                     on_record += bill(&task).amount;
                     last.insert(event.job, task);
                 }
-                EventKind::Charged(charge) => drop(charges.insert(last[&event.job].clone(), charge.money)),
+                EventKind::SubmitStarted => *n_submits.entry(event.job).or_default() += 1,
+                EventKind::Charged(charge) => {
+                    assert_eq!(charge.submission, n_submits[&event.job], "the number of its own submission");
+                    let before = charges.insert(last[&event.job].clone(), charge.money);
+                    assert_eq!(before, None, "a task that is polled again is not charged again");
+                }
                 EventKind::Ready(_) => assert!(charges.contains_key(&last[&event.job]), "an ended task says its cost"),
                 _ => (),
             }
