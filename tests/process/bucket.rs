@@ -22,7 +22,7 @@ pub const KEYS: [(&str, &str); 2] =
 /// Address of the images in all tests.
 pub const URL: &str = "s3://bucket/cats/all";
 
-/// Bucket with versions: a key that was written over has two.
+/// Bucket whose server counts the writes of every key.
 pub struct Bucket {
     child: Child,
     pipes: RefCell<(ChildStdin, BufReader<ChildStdout>)>,

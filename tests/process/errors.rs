@@ -76,6 +76,15 @@ fn of_stores() -> Vec<StoreError> {
         refused(ErrorKind::TimedOut),
         StoreError::Link { path: path() },
         StoreError::Moved { path: path() },
+        StoreError::Storage {
+            doing: "write",
+            url: "s3://bucket/cats/images/000001-a-cat.png".into(),
+            cause: "the answer was 403 AccessDenied".into(),
+            remedy: "check the address, the keys and the rights in the environment",
+            is_outage: false,
+        },
+        StoreError::PlainHttp { url: "s3://bucket/cats".into(), variable: "AWS_ALLOW_HTTP" },
+        StoreError::NoCloud { url: "s3://bucket/cats".into() },
     ];
     check_all("images/error.rs", &all);
     all

@@ -65,7 +65,7 @@ fn every_command_finds_the_images_of_a_run_in_a_bucket() {
     expect_code(&output(&bench, &bucket, &["verify", "out", "--repair", "--base-url", &url]), 0);
     let objects = bucket.objects();
     assert!(objects.contains_key(&format!("damaged/{}", names[1])), "damaged bytes are kept: {objects:?}");
-    assert_eq!(objects.len(), 13);
+    assert_eq!(objects.len(), 13, "{objects:?}\n{}", fs::read_to_string(bench.path("out/results.csv")).unwrap());
     assert_eq!(bench.stats().n_submits, n_submits, "a repair pays for nothing");
 
     let redone = output(&bench, &bucket, &["redo", "out", "3", "--new-seed", "--base-url", &url]);

@@ -1,9 +1,9 @@
-"""A bucket of object storage for the tests: moto's S3 with versions, with faults on request.
+"""A bucket of object storage for the tests: moto's S3, with faults on request.
 
 Prints its port, then answers commands from standard input, one line of JSON each. It ends with its standard input.
 
-    list            every key with the SHA-256 of each of its versions since it was last removed, oldest first
-    delete KEY      removes all versions of an object
+    list            every key with the SHA-256 of its object, as often as it was written since it was last removed
+    delete KEY      removes an object
     put KEY TEXT    writes an object
     fail SHARE      answers 503 to this share of the requests; of the writes, every second one is done before
     delay SECONDS   holds back each answer to a write, which is done by then
@@ -11,8 +11,10 @@ Prints its port, then answers commands from standard input, one line of JSON eac
 """
 
 import hashlib
+import io
 import json
 import random
+import re
 import sys
 import threading
 import time
@@ -28,7 +30,19 @@ BUCKET = "bucket"
 state = {"fail": 0.0, "delay": 0.0, "writes": 0, "failures": 0}
 chance = random.Random(4711)
 lock = threading.Lock()
+n_written = {}
 backend = DomainDispatcherApplication(create_backend_app)
+
+
+def removed(environ, key):
+    """Returns the keys that a request removes: one, or those in its body."""
+    if environ["REQUEST_METHOD"] == "DELETE":
+        return [key]
+    if environ["REQUEST_METHOD"] != "POST" or not environ["QUERY_STRING"].startswith("delete"):
+        return []
+    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return re.findall("<Key>(.*?)</Key>", body.decode())
 
 
 def app(environ, start_response):
@@ -41,8 +55,16 @@ def app(environ, start_response):
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     status = []
     body = b""
+    key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}/")
+    keys = removed(environ, key)
     if not fails or is_done:
         body = b"".join(backend(environ, lambda code, headers, *_: status.append((code, headers)) or (lambda _: None)))
+        # Writes are counted here: the times of versions are whole seconds, and give no order.
+        with lock:
+            for gone in keys:
+                n_written.pop(gone, None)
+            if is_write and status[0][0].startswith("200"):
+                n_written[key] = n_written.get(key, 0) + 1
         if is_write and not own and status[0][0].startswith("200"):
             with lock:
                 state["writes"] += 1
@@ -75,23 +97,15 @@ s3 = boto3.client(
 )
 s3.meta.events.register("before-sign.s3.*", lambda request, **_: request.headers.add_header("x-test", "1"))
 s3.create_bucket(Bucket=BUCKET)
-s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
 print(server.port, flush=True)
-
-
-def versions(kind="Versions"):
-    pages = s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET)
-    return [version for page in pages for version in page.get(kind, [])]
 
 
 def listed():
     found = {}
-    for version in sorted(versions() + versions("DeleteMarkers"), key=lambda version: version["LastModified"]):
-        if "Size" not in version:
-            found.pop(version["Key"], None)
-            continue
-        body = s3.get_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])["Body"].read()
-        found.setdefault(version["Key"], []).append(hashlib.sha256(body).hexdigest())
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for item in page.get("Contents", []):
+            body = s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
+            found[item["Key"]] = [hashlib.sha256(body).hexdigest()] * n_written[item["Key"]]
     return found
 
 
@@ -99,9 +113,7 @@ def answer(command, *words):
     if command == "list":
         return listed()
     if command == "delete":
-        for version in versions():
-            if version["Key"] == words[0]:
-                s3.delete_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])
+        s3.delete_object(Bucket=BUCKET, Key=words[0])
         return None
     if command == "put":
         s3.put_object(Bucket=BUCKET, Key=words[0], Body=words[1].encode())

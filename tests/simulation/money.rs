@@ -117,7 +117,10 @@ fn the_servers_books_never_exceed_the_limit() {
             }
         });
     }
-    assert!(n_stopped > cases(20) && n_crashes > cases(50) && n_in_doubt > cases(20), "{n_stopped} {n_crashes} {n_in_doubt}: it must bite");
+    assert!(
+        n_stopped > cases(20) && n_crashes > cases(50) && n_in_doubt > cases(20),
+        "{n_stopped} {n_crashes} {n_in_doubt}: it must bite"
+    );
 }
 
 /// Goal: a higher limit continues where the lower one stopped, and nothing is paid for twice.

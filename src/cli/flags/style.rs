@@ -12,7 +12,7 @@ use crate::model::output_options::{Conversion, OutputOverrides, Sidecar};
 #[derive(Debug, Args)]
 pub(crate) struct StyleArgs {
     /// Names of the image files, without their extension: letters, digits, `-`, `_`, `/` between folders, and in braces `index`,
-    /// `row`, `id`, `task_id`, `slug`, `prompt`, `time`, `date`, `model`, `size`, `seed`, `steps`, `guidance`, `n`, or a column of the manifest:
+    /// `row`, `id`, `task_id`, `slug`, `prompt`, `time`, `date`, `provider`, `model`, `size`, `seed`, `steps`, `guidance`, `n`, or a column of the manifest:
     /// `{category}/{index}`. `{index:06}` pads with zeros, `{slug:40}` truncates. Times are of the submission, in UTC. The template
     /// cannot change once there are images [default: {index:06}-{slug}]
     #[arg(long, value_name = "TEMPLATE", env = "PROMPTBATCH_NAME")]

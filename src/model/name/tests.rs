@@ -286,7 +286,7 @@ fn a_template_that_is_none_says_why() {
 #[test]
 fn a_field_that_no_job_has_is_refused_with_the_one_that_was_meant() {
     let error = |text: &str| text.parse::<NameTemplate>().unwrap().check(&columns()).unwrap_err().to_string();
-    insta::assert_snapshot!(error("{categroy}/{index}"), @"there is no field {categroy}, perhaps {category}; the fields are {index} {row} {id} {task_id} {slug} {prompt} {time} {date} {model} {size} {seed} {steps} {guidance} {n}, and of this manifest {category} {page} {nothing}");
+    insta::assert_snapshot!(error("{categroy}/{index}"), @"there is no field {categroy}, perhaps {category}; the fields are {index} {row} {id} {task_id} {slug} {prompt} {time} {date} {provider} {model} {size} {seed} {steps} {guidance} {n}, and of this manifest {category} {page} {nothing}");
     assert!(error("{}").starts_with("there is no field {}"), "{}", error("{}"));
     assert!(error("{indx}").contains("perhaps {index}"));
 }
