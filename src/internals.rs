@@ -7,11 +7,16 @@ pub mod driver {
 
 /// Amount of work of the tests.
 pub mod effort {
-    /// Returns how many of `n` cases a test plays: all if the environment has `PROMPTBATCH_TEST_EFFORT=full`, as in `.ci/run`, and a sixth
-    /// otherwise, so that a newcomer's `cargo test` is quick.
-    pub fn cases<N: From<u8> + std::ops::Div<Output = N> + std::ops::Add<Output = N>>(n: N) -> N {
-        let is_full = std::env::var("PROMPTBATCH_TEST_EFFORT").is_ok_and(|effort| effort == "full");
-        if is_full { n } else { n / 6.into() + 1.into() }
+    use std::ops::{Add, Div};
+
+    /// Returns whether the tests play all of their cases: with `PROMPTBATCH_TEST_EFFORT=full`, as in `.ci/run`.
+    pub fn is_full() -> bool {
+        std::env::var("PROMPTBATCH_TEST_EFFORT").is_ok_and(|effort| effort == "full")
+    }
+
+    /// Returns how many of `n` cases a test plays: all, or about a sixth, so that a newcomer's `cargo test` is quick.
+    pub fn cases<N: From<u8> + Div<Output = N> + Add<Output = N>>(n: N) -> N {
+        if is_full() { n } else { n / 6.into() + 1.into() }
     }
 }
 
