@@ -28,6 +28,7 @@ use crate::cli::commands::{
     verify,
 };
 use crate::cli::exit::Exit;
+use crate::cli::flags::named;
 use crate::cli::output::{print, print_message};
 use crate::model::escape;
 
@@ -39,7 +40,15 @@ pub fn main() -> ExitCode {
 fn execute() -> Exit {
     let fresh = || help_groups::grouped(Cli::command());
     let mut command = fresh();
-    let parsed = command.try_get_matches_from_mut(env::args_os()).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = command.try_get_matches_from_mut(env::args_os()).and_then(|matches| {
+        if let Some((name, of_verb)) = matches.subcommand()
+            && let Err(why) = named::check_repeated(of_verb)
+        {
+            let verb = command.find_subcommand_mut(name).expect("it was parsed");
+            return Err(verb.error(ErrorKind::ArgumentConflict, why));
+        }
+        Cli::from_arg_matches(&matches)
+    });
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return print_usage_error(&with_remedy(error).format(&mut command)),

@@ -178,3 +178,24 @@ fn a_description_beside_the_manifest_is_a_provider() {
     let models: Vec<_> = bench.results().into_iter().map(|row| row["model"].clone()).collect();
     assert_eq!(models[1], "relay-1");
 }
+
+/// Goal: of two values for one provider, none is dropped in silence. Method: every flag that may be repeated, for all and for one provider.
+#[test]
+fn a_flag_is_given_once_for_each_provider() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    for (flag, values, of) in [
+        ("-j", ["4", "8"], ""),
+        ("--rate", ["1/s", "2/s"], ""),
+        ("--rate", ["fal=1/s", "fal=2/s"], " for `fal`"),
+        ("--base-url", ["http://127.0.0.1:1", "http://127.0.0.1:2"], ""),
+    ] {
+        let output = bench.output(&["run", "prompts.csv", flag, values[0], flag, values[1]]);
+        expect_code(&output, 2);
+        assert!(stderr(&output).contains(&format!("is given more than once{of}")), "{}", stderr(&output));
+    }
+    assert_eq!(bench.stats().n_submits, 0);
+    // One for all and one for a provider are two settings.
+    let run = bench.run("prompts.csv", &["-j", "4", "-j", "modelscope=2", "--rate", "50/s"]);
+    expect_code(&run, 0);
+}

@@ -1,7 +1,9 @@
 //! Values of flags that may be for one provider: `30/m` for all, `fal=30/m` for one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+
+use clap::ArgMatches;
 
 use crate::model::limits::{Concurrency, Rate};
 use crate::provider::spec::RowProviderSettings;
@@ -19,19 +21,38 @@ impl<T: FromStr> FromStr for NamedValue<T> {
     type Err = T::Err;
 
     fn from_str(text: &str) -> Result<Self, T::Err> {
-        let is_name = |name: &str| {
-            let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            !name.is_empty() && name.chars().all(is_word)
-        };
-        let (provider, value) = match text.split_once('=') {
-            Some((name, value)) if is_name(name.trim()) => (Some(name.trim().to_owned()), value),
-            Some(_) | None => (None, text),
-        };
-        Ok(Self { provider, value: value.parse()? })
+        let (provider, value) = split(text);
+        Ok(Self { provider: provider.map(str::to_owned), value: value.parse()? })
     }
 }
 
-/// Returns the last value that names no provider, or that names this one.
+/// Splits a text into the provider that it names, if any, and the value.
+fn split(text: &str) -> (Option<&str>, &str) {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(is_word);
+    match text.split_once('=') {
+        Some((name, value)) if is_name(name.trim()) => (Some(name.trim()), value),
+        Some(_) | None => (None, text),
+    }
+}
+
+/// Refuses a second value for the same provider, of which only one could hold. Returns the explanation.
+pub(crate) fn check_repeated(matches: &ArgMatches) -> Result<(), String> {
+    for (id, flag) in [("base_url", "--base-url"), ("rate", "--rate"), ("concurrency", "--concurrency")] {
+        let mut names = BTreeSet::new();
+        for value in matches.try_get_raw(id).ok().flatten().into_iter().flatten() {
+            let value = value.to_string_lossy();
+            let name = split(&value).0.map(str::to_owned);
+            let of = name.as_ref().map(|name| format!(" for `{name}`")).unwrap_or_default();
+            if !names.insert(name) {
+                return Err(format!("the argument '{flag}' is given more than once{of}; give it once{of}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the value that names this provider, or else the one that names none.
 pub(crate) fn for_own<T: Clone>(values: &[NamedValue<T>], own: &str) -> Option<T> {
     let of = |name: Option<&str>| values.iter().rev().find(|value| value.provider.as_deref() == name);
     of(Some(own)).or_else(|| of(None)).map(|value| value.value.clone())
