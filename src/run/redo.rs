@@ -27,7 +27,7 @@ use crate::run::error::RunError;
 use crate::run::redo_error::RedoError;
 use crate::run::session::{Session, SessionClock, Work};
 use crate::run::summary::{SessionStart, Summary};
-use crate::run::{outputs, replacing, style};
+use crate::run::{outputs, replacing, row_providers, style};
 use crate::store::selection::RetrySelection;
 use crate::store::settings::ReadSettings;
 use crate::store::{JobScope, RunReader, stores};
@@ -164,7 +164,7 @@ pub async fn redo(
     let seeds = |record: &JobRecord| (record.job.id, is_seed_new.then(|| draw(record.job.request.seed)));
     let redone: Vec<_> = plan.jobs.iter().map(seeds).collect();
     for (record, (_, seed)) in plan.jobs.iter().zip(&redone) {
-        check_request(session.provider.spec(), record, *seed)?;
+        check_request(row_providers::spec_for(&session.provider, &*session.run, &record.job)?, record, *seed)?;
     }
     replacing::replace(&out, &mut *session.run, time.began(), redone)?;
     let n_wanted = session.run.select(&RetrySelection::Jobs(ids(&plan)))?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::model::job::Job;
 use crate::model::limits::Limits;
 use crate::model::provider_identity::ProviderIdentity;
 use crate::provider::Provider;
@@ -11,7 +12,7 @@ use crate::provider::registry;
 use crate::provider::spec::{ProviderSettings, ProviderSpec, TokenSource};
 use crate::run::error::RunError;
 use crate::store::settings::{ReadSettings, WriteSettings};
-use crate::store::{RowProvider, RunWriter};
+use crate::store::{RowProvider, RunReader, RunWriter};
 
 /// Provider with all ways in which rows name it.
 pub(super) struct NamedByRows {
@@ -74,6 +75,23 @@ impl RowProviderSet {
     }
 }
 
+/// Returns the provider of a job, after a check of its token and its address if its row names another one than the run's own.
+pub(super) fn spec_for(
+    own: &ProviderConfig,
+    run: &dyn RunReader,
+    job: &Job,
+) -> Result<&'static ProviderSpec, RunError> {
+    let Some(text) = &job.request.provider else { return Ok(own.spec()) };
+    let first = job.index;
+    let spec = registry::named_below(text, &folder_of(run)?)
+        .map_err(|source| RunError::RowProviderName { first, source: Box::new(source) })?;
+    if spec.name != own.spec().name {
+        let recorded = run.row_identities()?.get(spec.name).map(|recorded| ProviderIdentity::parse(recorded));
+        configured(spec, own.settings(), recorded.as_ref(), (text, first))?;
+    }
+    Ok(spec)
+}
+
 /// Checks that every provider that a flag names exists.
 fn check_names(own: &ProviderConfig) -> Result<(), RunError> {
     let is_unknown = |name: &&String| **name != own.spec().name && registry::find(name).is_none();
@@ -82,7 +100,7 @@ fn check_names(own: &ProviderConfig) -> Result<(), RunError> {
 }
 
 /// Returns the folder below which descriptions are found: that of the manifest.
-fn folder_of(run: &dyn RunWriter) -> Result<PathBuf, RunError> {
+fn folder_of(run: &dyn RunReader) -> Result<PathBuf, RunError> {
     let path = run.manifest_path()?.unwrap_or_default();
     Ok(Path::new(&path).parent().map(Path::to_owned).unwrap_or_default())
 }

@@ -199,3 +199,31 @@ fn a_flag_is_given_once_for_each_provider() {
     let run = bench.run("prompts.csv", &["-j", "4", "-j", "modelscope=2", "--rate", "50/s"]);
     expect_code(&run, 0);
 }
+
+/// Goal: a job of another provider is made again only if that provider takes it: otherwise its image would be gone. Method: a new seed, which its
+/// API has no field for, and a missing token.
+#[test]
+fn a_redo_asks_the_provider_of_the_row_first() {
+    let bench = Bench::new(quick());
+    let openai = playing("openai", |config| config);
+    bench.write("p.csv", "prompt,provider,model\na cat,,a/b\na fox,openai,gpt-image-1-mini\n");
+    expect_code(&run(&bench, "p.csv", &[("openai", &openai)], &[]), 0);
+    let before = files(&bench.path("out/images"));
+    let redo = |token: bool, more: &[&str]| {
+        let mut command = bench.command(&["redo", "out", "2", "--progress", "none"]);
+        command.args(more);
+        if token {
+            command.env("OPENAI_API_KEY", "other-token");
+        }
+        command.output().unwrap()
+    };
+    let refused = redo(true, &["--new-seed"]);
+    expect_code(&refused, 2);
+    assert!(stderr(&refused).contains("or leave out --new-seed"), "{}", stderr(&refused));
+    let refused = redo(false, &[]);
+    assert!(refused.status.code() == Some(3) && stderr(&refused).contains("OPENAI_API_KEY"), "{}", stderr(&refused));
+    assert_eq!((files(&bench.path("out/images")), accepted(&openai)), (before, 1), "nothing has changed");
+    assert!(!bench.path("out/replaced").exists());
+    expect_code(&redo(true, &[]), 0);
+    assert_eq!(accepted(&openai), 2);
+}
