@@ -84,6 +84,7 @@ impl Exit {
     pub(crate) fn of_error(error: &RunError) -> Self {
         match error {
             RunError::RowProvider { source, .. } if matches!(**source, ConnectError::Token(_)) => Self::Refused,
+            RunError::RowToken { .. } => Self::Refused,
             RunError::RowProvider { .. } => Self::Usage,
             RunError::Manifest(_)
             | RunError::Jobs(_)

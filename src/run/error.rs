@@ -42,6 +42,18 @@ pub enum RunError {
         /// Reason.
         source: Box<ConnectError>,
     },
+    /// Provider that a row names and for which there is no token. A token file is for the run's own provider only.
+    #[error(
+        "could not use the provider that job {first} names in its row: there is no token for it; set {variable}, and make one at {page}"
+    )]
+    RowToken {
+        /// Index of the first job that names it.
+        first: u64,
+        /// Environment variable of the token.
+        variable: &'static str,
+        /// Page that makes a token.
+        page: &'static str,
+    },
     /// Provider that a row names and that does not exist.
     #[error("could not use the provider that job {first} names in its row: {source}")]
     RowProviderName {

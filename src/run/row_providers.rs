@@ -8,8 +8,9 @@ use crate::model::limits::Limits;
 use crate::model::provider_identity::ProviderIdentity;
 use crate::provider::Provider;
 use crate::provider::config::ProviderConfig;
+use crate::provider::http::token_source::TokenError;
 use crate::provider::registry;
-use crate::provider::spec::{ProviderSettings, ProviderSpec, TokenSource};
+use crate::provider::spec::{ConnectError, ProviderSettings, ProviderSpec, TokenSource};
 use crate::run::error::RunError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::{RowProvider, RunReader, RunWriter};
@@ -129,8 +130,13 @@ fn configured(
     {
         return Err(RunError::UntrustedDescription { file: text.to_owned(), name: spec.name.to_owned(), place });
     }
-    config.check().map_err(of)?;
-    Ok(config)
+    match config.check() {
+        Ok(()) => Ok(config),
+        Err(ConnectError::Token(TokenError::Missing { variable, page })) => {
+            Err(RunError::RowToken { first, variable, page })
+        }
+        Err(error) => Err(of(error)),
+    }
 }
 
 /// Returns the limits for a provider that rows name: its own, or those of the whole run.
