@@ -7,17 +7,7 @@ pub mod driver {
 
 /// Amount of work of the tests.
 pub mod effort {
-    use std::ops::{Add, Div};
-
-    /// Returns whether the tests play all of their cases: with `PROMPTBATCH_TEST_EFFORT=full`, as in `.ci/run`.
-    pub fn is_full() -> bool {
-        std::env::var("PROMPTBATCH_TEST_EFFORT").is_ok_and(|effort| effort == "full")
-    }
-
-    /// Returns how many of `n` cases a test plays: all, or about a sixth, so that a newcomer's `cargo test` is quick.
-    pub fn cases<N: From<u8> + Div<Output = N> + Add<Output = N>>(n: N) -> N {
-        if is_full() { n } else { n / 6.into() + 1.into() }
-    }
+    pub use crate::test_effort::*;
 }
 
 /// Decisions of a run.

@@ -51,7 +51,7 @@
 //! | ports | [`provider`], [`store`], `engine`, [`images`], [`manifest`], [`report`] |
 //! | provider descriptions | [`description`]: the format of the files that describe an image API |
 //! | simulated service | [`simulator`] (feature `simulator`) |
-//! | tests of this crate | `internals`: what they need besides the API; no part of the API |
+//! | tests of this crate | `internals`: what they need besides the API; no part of the API. `test_effort`: how many cases they play |
 //! | domain | [`model`]: no I/O, no clock, no async, no serde; `fsio`: durable and atomic files |
 //!
 //! # What to rely on
@@ -83,6 +83,7 @@ pub mod run;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod store;
+mod test_effort;
 
 /// Compiles the examples of the manual's page about the library.
 #[cfg(doctest)]

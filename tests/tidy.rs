@@ -15,7 +15,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Layers from the bottom up. A module imports from lower layers only, and modules of one layer do not import each
 /// other.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
+    &["test_effort"],
     &["model", "fsio"],
     &["description"],
     &["simulator"],

@@ -169,8 +169,7 @@ pub(super) struct PaceArgs {
     #[arg(long, value_name = "N", value_parser = some_jobs, env = "PROMPTBATCH_LIMIT")]
     pub limit: Option<NonZeroU64>,
 
-    /// Stop when this many jobs have failed, or this percentage of the jobs that have ended, once 20 have ended: for example 20
-    /// or 5%
+    /// Stop when this many jobs have failed, or this percentage of the jobs that have ended, once 20 have ended: for example 20 or 5%
     #[arg(long, value_name = "N|P%", env = "PROMPTBATCH_MAX_FAILURES")]
     pub max_failures: Option<FailureLimit>,
 }

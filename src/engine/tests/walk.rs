@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::internals::effort::cases;
+use crate::test_effort::cases;
 
 /// Record of one job, against which the engine is checked.
 #[derive(Default)]

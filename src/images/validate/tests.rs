@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::images::validate::fixtures::{self, bytes, png as noise};
-use crate::internals::effort::cases;
+use crate::test_effort::cases;
 
 fn look(bytes: &[u8]) -> Result<Checked, NotAnImage> {
     inspect(bytes, &CheckLimits::default()).expect("a slice cannot fail to be read")

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::internals::effort::cases;
 use crate::manifest::fields::synonyms;
 use crate::model::choice::JobChoice;
 use crate::model::job::JobId;
 use crate::model::request::ContentHash;
+use crate::test_effort::cases;
 
 /// Returns all jobs of a file with this name, and its listing in both formats.
 fn listed(name: &str, text: &[u8]) -> (Vec<JobSpec>, [Vec<u8>; 2]) {

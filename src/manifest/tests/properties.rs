@@ -5,8 +5,8 @@ use std::fmt::Write;
 use proptest::prelude::*;
 
 use super::*;
-use crate::internals::effort::cases;
 use crate::manifest::fields::parse::is_invisible;
+use crate::test_effort::cases;
 
 /// Opens a manifest and checks the properties of the result.
 fn open_any(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::slug::is_mark;
 use super::template::NameTemplate;
 use super::*;
-use crate::internals::effort::cases;
 use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::outcome::TaskId;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
+use crate::test_effort::cases;
 
 fn job(index: u64, prompt: &str) -> Provenance {
     let request = Request { prompt: prompt.into(), ..Request::default() };

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use proptest::prelude::*;
 
 use super::*;
-use crate::internals::effort::cases;
+use crate::test_effort::cases;
 
 /// Template as a tree, with the simplest method to make all its texts.
 #[derive(Clone, Debug)]

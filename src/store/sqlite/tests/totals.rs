@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::internals::effort::cases;
 use crate::model::event::ReopenTarget;
 use crate::store::sqlite::totals::recount;
+use crate::test_effort::cases;
 
 fn totals(file: &SqliteStore) -> Vec<(String, i64)> {
     let mut statement = file.database.connection.prepare("SELECT name, n FROM totals ORDER BY name").unwrap();

@@ -5,8 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::internals::effort::cases;
 use crate::simulator::pages;
+use crate::test_effort::cases;
 
 /// Statuses in the closed list of clear refusals, written down independently of the table.
 const CLEAR: [u16; 10] = [400, 401, 402, 403, 404, 405, 413, 415, 422, 429];
