@@ -13,7 +13,7 @@ use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::session::{Session, SessionClock, Work};
 use crate::run::summary::{SessionStart, Summary};
-use crate::run::{outputs, style};
+use crate::run::{outputs, row_providers, style};
 use crate::store::error::LedgerError;
 use crate::store::selection::RetrySelection;
 use crate::store::{JobScope, RunWriter};
@@ -58,6 +58,7 @@ pub async fn retry(
     if n_to_do > 0 {
         // Jobs are reopened only with a token: otherwise they would become pending, and `run` would submit them.
         access.check(&session.provider)?;
+        row_providers::check_selected(&session.provider, &*session.run, &selection)?;
         session.run.reopen_selected(time.began(), &selection)?;
     }
     let counts = session.run.counts()?;

@@ -1,5 +1,6 @@
 //! Providers that rows of the manifest name: found, checked before anything is sent, and connected, each with its own limits.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,8 +13,11 @@ use crate::provider::http::token_source::TokenError;
 use crate::provider::registry;
 use crate::provider::spec::{ConnectError, ProviderSettings, ProviderSpec, TokenSource};
 use crate::run::error::RunError;
+use crate::store::error::LedgerError;
+use crate::store::selection::RetrySelection;
 use crate::store::settings::{ReadSettings, WriteSettings};
-use crate::store::{RowProvider, RunReader, RunWriter};
+use crate::store::typed::Typed;
+use crate::store::{JobSet, RowProvider, RunReader, RunWriter};
 
 /// Provider with all ways in which rows name it.
 pub(super) struct NamedByRows {
@@ -91,6 +95,29 @@ pub(super) fn spec_for(
         configured(spec, own.settings(), recorded.as_ref(), (text, first))?;
     }
     Ok(spec)
+}
+
+/// Checks the providers of these jobs as [`spec_for`] does, before the jobs are reopened.
+pub(super) fn check_selected(
+    own: &ProviderConfig,
+    run: &dyn RunReader,
+    selection: &RetrySelection,
+) -> Result<(), RunError> {
+    // Without an address on record, no row has named another provider.
+    if run.row_identities()?.is_empty() {
+        return Ok(());
+    }
+    let mut named = BTreeMap::new();
+    run.for_each_job(JobSet::InManifest, |record| {
+        if let Some(text) = record.job.request.provider.clone()
+            && !named.contains_key(&text)
+            && selection.includes(&record)
+        {
+            named.insert(text, record.job);
+        }
+        Ok::<_, LedgerError>(())
+    })?;
+    named.values().try_for_each(|job| spec_for(own, run, job).map(drop))
 }
 
 /// Checks that every provider that a flag names exists.

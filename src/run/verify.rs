@@ -19,7 +19,7 @@ use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::session::{Session, SessionClock, Work};
 use crate::run::summary::{SessionStart, Summary};
-use crate::run::{place, style};
+use crate::run::{place, row_providers, style};
 use crate::store::error::LedgerError;
 use crate::store::selection::RetrySelection;
 use crate::store::typed::Typed;
@@ -204,6 +204,7 @@ pub async fn repair(
         verified.damaged.iter().filter(|damaged| images.verify(&damaged.artifact).is_err()).collect();
     let jobs = damaged.iter().map(|damaged| damaged.job).chain(verified.being_fetched.iter().copied());
     let jobs = RetrySelection::Jobs(jobs.collect());
+    row_providers::check_selected(&session.provider, &*session.run, &jobs)?;
     // Names change before the record does. After a crash in between, the image is missing, and is fetched again under its old
     // name. In the other order, the damaged file would keep that name.
     for DamagedImage { artifact, damage, .. } in damaged {

@@ -227,3 +227,37 @@ fn a_redo_asks_the_provider_of_the_row_first() {
     expect_code(&redo(true, &[]), 0);
     assert_eq!(accepted(&openai), 2);
 }
+
+/// Goal: without the token of the row's provider, no job is reopened and no image moves: a later `run` would submit the one, and fetch the
+/// other. Method: a damaged image for `verify --repair`, and a failed job for `retry`.
+#[test]
+fn a_retry_and_a_repair_need_the_token_of_the_row_first() {
+    let bench = Bench::new(quick());
+    let openai = playing("openai", |config| config);
+    let manifest = "prompt,provider,model\na cat,,a/b\na fox,openai,gpt-image-1-mini\n";
+    bench.write("p.csv", manifest);
+    expect_code(&run(&bench, "p.csv", &[("openai", &openai)], &[]), 0);
+    let image = &bench.results()[1]["file_name"];
+    bench.write(&format!("out/{image}"), "damaged");
+    let before = files(&bench.path("out/images"));
+    let output = bench.output(&["verify", "out", "--repair", "--base-url", bench.simulator.url()]);
+    expect_code(&output, 3);
+    assert!(stderr(&output).contains("set OPENAI_API_KEY"), "{}", stderr(&output));
+    assert_eq!(files(&bench.path("out/images")), before, "nothing has moved");
+    assert!(!bench.path("out/damaged").exists());
+
+    let bench = Bench::new(quick());
+    let fal = playing("fal", |config| SimulatorConfig { fail_rate: 1.0, ..config });
+    bench.write("q.csv", "prompt,provider,model\na dog,fal,fal-ai/flux/schnell\n");
+    expect_code(&run(&bench, "q.csv", &[("fal", &fal)], &[]), 100);
+    let output = bench.output(&["retry", "out", "--only", "moderated", "--base-url", bench.simulator.url()]);
+    expect_code(&output, 3);
+    assert!(stderr(&output).contains("set FAL_KEY"), "{}", stderr(&output));
+    let status = bench.output(&["status", "out", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&stdout(&status)).unwrap();
+    assert_eq!(
+        (&status["moderated"], &status["pending"]),
+        (&1.into(), &0.into()),
+        "no later run pays for it: {status}"
+    );
+}
