@@ -1,4 +1,5 @@
-//! Adds the commit to the version of a release build, where a git checkout of this repository is available.
+//! Adds the commit to the version of a release build, where a git checkout of this repository is available; and lets the tests know
+//! how much they play.
 //!
 //! A development build has no commit, so that a commit does not cause a rebuild of everything.
 
@@ -15,6 +16,12 @@ fn main() {
         None => version,
     };
     println!("cargo::rustc-env=PROMPTBATCH_VERSION={version}");
+    // A test is ignored, or not, when it is compiled.
+    println!("cargo::rerun-if-env-changed=PROMPTBATCH_TEST_EFFORT");
+    println!("cargo::rustc-check-cfg=cfg(every_test)");
+    if env::var("PROMPTBATCH_TEST_EFFORT").is_ok_and(|effort| effort == "full") {
+        println!("cargo::rustc-cfg=every_test");
+    }
 }
 
 /// Returns the abbreviated commit. `None` without git, and in an unpacked archive.

@@ -151,6 +151,7 @@ fn name(op: &Op) -> String {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_power_loss_at_any_point_loses_nothing_that_was_acknowledged() {
     let Some(ops) = runs() else { return };
     let began = Instant::now();
@@ -171,6 +172,7 @@ fn a_power_loss_at_any_point_loses_nothing_however_often_it_is_tried() {
 /// Method: a disk that ignores the syncs of one file or folder. Ignoring those of the log after the import is what
 /// `synchronous=normal` does.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn without_any_one_of_its_syncs_something_is_lost() {
     let Some(ops) = runs() else { return };
     let out = PathBuf::from(session::OUT);
@@ -195,6 +197,7 @@ fn without_any_one_of_its_syncs_something_is_lost() {
 /// Goal: images that share a sync are as safe as those with one sync each. Method: save many images at once, and lose
 /// power after each operation. Then repeat on a disk that ignores the shared syncs, which must do harm.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_power_loss_while_images_share_a_sync_loses_none_that_was_saved() {
     let Some(ops) = traced("together", &Image::new()) else { return };
     let without: Vec<Op> = ops.iter().filter(|op| **op != Op::SyncAll).cloned().collect();
@@ -212,6 +215,7 @@ fn a_power_loss_while_images_share_a_sync_loses_none_that_was_saved() {
 /// Goal: the migration of an older ledger is atomic. Method: a stored ledger, and a power loss after each operation.
 /// Then repeat on a disk that ignores the syncs of the file itself, which must do harm.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_power_loss_while_an_older_ledger_is_made_present_does_no_harm() {
     for name in ["v1.db", "v2.db"] {
         let older = std::fs::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers")).join(name)).unwrap();

@@ -161,6 +161,7 @@ fn an_image_that_cannot_be_had_now_is_fetched_by_the_next_repair() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_image_whose_task_is_gone_becomes_pending_and_is_left_to_a_run() {
     let bench = Bench::new(quick());
     bench.csv(2);

@@ -145,6 +145,7 @@ const LANES: usize = 4;
 /// Goal: wherever the disk becomes full, the message is clear and the run can continue. Method: disks of growing size,
 /// from one that holds nothing to one that holds everything. So the failure moves through all writes.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_disk_that_becomes_full_anywhere_is_told_and_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let Some(_) = SmallDisk::mount(folder.path().join("probe"), &size(4)) else { return };

@@ -87,6 +87,7 @@ fn an_answer_that_is_not_the_apis_own_refusal_is_counted() {
 /// Goal: no page and no answer about another task ends a task, or gives it a wrong image. Method: such answers to the
 /// first polls.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn polls_that_others_answer_are_silence() {
     let images = Host::new(|_| response("200 OK", "", &png()));
     let done = |id: &str, path: &str| {

@@ -138,6 +138,7 @@ fn load(python: &Path, bench: &Bench, datasets: &[(&str, &str, &[&str])]) {
 /// Goal: every format returns the original values, through the library that its users use. Method: a Python script
 /// loads each dataset, and compares it with the results.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn every_format_is_loaded_by_the_libraries_of_its_users() {
     let Some(python) = python("datasets, webdataset, pyarrow, pandas, PIL") else { return };
     load(
@@ -157,6 +158,7 @@ fn every_format_is_loaded_by_the_libraries_of_its_users() {
 /// Goal: columns with few values, with names that loaders know, or with dates in one split only keep no dataset from loading.
 /// Method: a run of such columns in every format, with splits.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn sparse_columns_are_loaded_from_every_split() {
     let Some(python) = python("datasets, webdataset, pyarrow, pandas, PIL") else { return };
     let splits = ["--split", "train=0.8,test=0.2"];
@@ -198,6 +200,7 @@ const CUTS: [Cut; 4] = [
 /// Goal: an export killed at any step continues, and gives the same bytes as an uninterrupted one. Method: strace kills
 /// it at the first call that changes the disk, then at the second, and so on.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_export_that_is_killed_at_any_step_goes_on() {
     let bench = finished();
     let copied = Command::new("cp").args(["-r", "out", "edited"]).current_dir(bench.folder.path()).status().unwrap();

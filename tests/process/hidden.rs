@@ -40,6 +40,7 @@ fn formulas_are_text_where_that_is_wanted() {
 
 /// Goal: no encoding of the token is shown. Method: an API and an image host that repeat the token in each encoding.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_token_is_hidden_in_every_encoding() {
     let secret = "ms-0815/geheim+4711";
     let percent = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();

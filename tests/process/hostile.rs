@@ -126,6 +126,7 @@ fn an_absurd_answer_to_a_submission_is_in_doubt() {
 ///
 /// Method: the first answer to each poll and to each image request is absurd, and the second is correct.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn absurd_answers_to_polls_and_downloads_are_asked_for_again() {
     let answers: Vec<Answer> = ABSURD.into_iter().chain(REDIRECTS).collect();
     let n = answers.len();

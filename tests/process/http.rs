@@ -61,6 +61,7 @@ fn a_refused_connection_is_not_in_doubt() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_unknown_host_and_a_failed_handshake_are_not_in_doubt() {
     let plain = Host::new(|_| b"this is no TLS".to_vec());
     for url in ["http://no-such-host.invalid".to_owned(), plain.url.replace("http:", "https:")] {

@@ -56,6 +56,7 @@ fn killed(named: Named, n_jobs: usize, n_kills: usize) -> (u64, u64) {
 
 /// Goal: no kill loses an image that came inside an answer, and each payment that it may repeat is told.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn kills_lose_no_image_of_an_answer() {
     let (n_doubts, _) = killed(("openai", "OPENAI_API_KEY"), 60, 12);
     assert!(n_doubts > 0, "the kills must bite");

@@ -41,6 +41,7 @@ fn over_a_slow_line_all_images_arrive_in_its_time() {
 /// Goal: a kill costs at most the last second of a transfer. Method: one large image over a slow connection, and a
 /// repeated kill -9 of the program.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_kill_in_the_middle_of_an_image_costs_little_of_it() {
     let bench = Bench::new(slow(200_000, "2000x2000"));
     bench.csv(1);
@@ -139,6 +140,7 @@ type Course = (&'static str, &'static [Answer], &'static [Option<usize>]);
 /// never form an image. They cost at most one more request, and no job. Method: one image whose first answer breaks
 /// off, and many hosts.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_part_is_gone_on_with_only_where_that_is_right() {
     let lies: Answer = |to, start| {
         let other = image(2);

@@ -234,6 +234,7 @@ fn links_that_expire_in_the_queue_are_replaced_by_fresh_ones() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn cuts_and_expired_links_cost_no_image() {
     let faults = ["image-cut=0.4", "image-expired=0.2"].map(|text| text.parse().unwrap());
     let bench = Bench::new(SimulatorConfig { faults: faults.into_iter().collect(), ..quick() });

@@ -120,6 +120,7 @@ fn a_limit_on_the_cost_holds_over_kills() {
 /// Goal: the paid amount is within the reported range, and is not reported too low. Method: lose answers on purpose,
 /// and compare with the server's counts.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_cost_is_told_as_a_range_where_answers_were_lost() {
     let faults = ["submit-cut-after=0.4"].map(|fault| fault.parse().unwrap());
     let bench = Bench::new(SimulatorConfig { faults: faults.into_iter().collect(), ..quick() });

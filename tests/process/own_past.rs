@@ -150,6 +150,7 @@ fn a_damaged_row_is_told_by_every_verb() {
 /// call that changes the disk, then at the second, and so on. The same command then restores all images under their
 /// names, and the damaged file is still available.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_repair_that_is_killed_at_any_step_goes_on() {
     let bench = Bench::new(quick());
     bench.csv(3);

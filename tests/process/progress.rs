@@ -69,6 +69,7 @@ fn a_run_that_stops_or_never_begins_has_a_last_line_too() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_log_is_told_of_a_hold_when_it_begins() {
     let config =
         SimulatorConfig { rate: "1/s".parse().ok(), retry_after: Some(std::time::Duration::from_secs(3)), ..quick() };

@@ -75,6 +75,7 @@ fn wildcards_lead_no_further_either() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn folders_that_the_user_allows_are_read() {
     let allow: [(&[&str], &str, i32); 6] = [
         (&["--allow-files", "other"], "", 0),
@@ -96,6 +97,7 @@ fn folders_that_the_user_allows_are_read() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_manifest_from_standard_input_names_files_of_the_current_folder() {
     for (name, code) in
         [("here.txt", 0), ("../here.txt", 2), ("own/inside.txt", 0), ("own/link.txt", 0), ("/etc/passwd", 2)]
@@ -133,6 +135,7 @@ fn linked_to(link: &str, is_redirected: bool, flags: &[&str]) -> (String, Output
 /// Goal: an API cannot make this machine request an address that is not public. Method: links and redirects to internal
 /// addresses, from an API on loopback. For that API only loopback is allowed, because the API itself is there.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn image_links_lead_to_no_inner_address() {
     let inner = [
         "10.1.2.3",

@@ -197,6 +197,7 @@ fn redone(bench: &Bench) -> (usize, bool) {
 /// Goal: a kill at any moment loses neither image, and no job is paid for more often than it says. Method: kill -9 at random moments of
 /// one redo, look for the old bytes under both names after each, and continue with the same command, or with `run`, to the end.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_kill_at_any_moment_loses_neither_image() {
     let config =
         SimulatorConfig { latency: Duration::from_millis(300), answer_delay: Duration::from_millis(20), ..quick() };

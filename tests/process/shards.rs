@@ -220,6 +220,7 @@ fn plans_of_all_parts_are_the_plan_of_the_whole() {
 
 /// Goal: what only a part can settle is settled there. Method: kill a part with submissions under way, and merge; run it again, and merge.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_part_with_submissions_under_way_is_run_once_more_first() {
     let bench = Bench::new(SimulatorConfig { answer_delay: Duration::from_secs(2), ..quick() });
     bench.csv(4);

@@ -28,6 +28,7 @@ fn run(bench: &Bench, bucket: &Bucket, more: &[&str]) -> Output {
 
 /// Goal: a run with its images in a bucket is a run like any other. Method: every command that reads or moves images, one after the other.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn every_command_finds_the_images_of_a_run_in_a_bucket() {
     let Some(bucket) = Bucket::start() else { return };
     let bench = Bench::new(quick());
@@ -151,6 +152,7 @@ fn kill_around_writes(n_kills: usize, n_jobs: usize) {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn killed_between_a_write_and_its_record_it_loses_and_doubles_nothing() {
     kill_around_writes(20, 60);
 }
@@ -164,6 +166,7 @@ fn killed_a_hundred_times_around_writes_it_loses_and_doubles_nothing() {
 /// Goal: a bucket that is overloaded delays a run, and nothing else. Method: 503 to a fifth of the requests; half of the writes among them
 /// are done all the same.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_bucket_that_refuses_a_fifth_of_all_requests_only_delays() {
     let Some(bucket) = Bucket::start() else { return };
     let bench = Bench::new(quick());
@@ -181,6 +184,7 @@ fn a_bucket_that_refuses_a_fifth_of_all_requests_only_delays() {
 /// Goal: no job fails because of an outage of the bucket, and nothing is paid for again after it. Method: no request is answered for longer
 /// than --max-outage; then the same command.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_outage_of_the_bucket_stops_the_run_and_is_told() {
     let Some(bucket) = Bucket::start() else { return };
     let bench = Bench::new(quick());
@@ -243,6 +247,7 @@ fn parts_share_a_bucket(n_jobs: usize, count: usize, n_kills: usize) {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn parts_with_a_common_bucket_become_one_run() {
     parts_share_a_bucket(60, 3, 2);
 }

@@ -88,6 +88,7 @@ fn storm(n_jobs: usize, probability: f64) {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_storm_ends_in_images_and_true_reasons() {
     storm(150, 0.04);
 }

@@ -37,6 +37,7 @@ type Endless = (&'static str, &'static [u8], &'static [u8], &'static [&'static s
 /// Goal: a gigabyte ends in a message with a line and a limit. Method: the program has less memory than that, and the
 /// pipe has no end.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_manifest_without_end_ends_in_an_error() {
     const BYTES_MAX: &str = "longer than 33554432 bytes";
     let table: [Endless; 10] = [

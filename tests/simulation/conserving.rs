@@ -41,6 +41,7 @@ fn check_conserving(beats: &Beats, turn: &Turn, n_max: usize) {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn what_the_users_limits_let_leave_has_left() {
     for seed in 0..cases(60) {
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -66,6 +67,7 @@ fn what_the_users_limits_let_leave_has_left() {
 /// Goal: the same holds for limits that are not configured. Method: also call the engine at moments without an answer
 /// and without a requested wake-up. An action at such a moment had been forgotten before.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn nothing_is_forgotten_until_somebody_happens_to_ask() {
     for seed in 0..cases(60) {
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -124,6 +126,7 @@ fn seen(rate: &str, poll_rate: Option<&str>, service: Service) -> Seen {
 /// Goal: thousands of due tasks and slow images do not delay submissions, and submissions do not delay them. Method: a
 /// known rate, which shows lost submissions, with enough polls and with hardly enough.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn polls_and_downloads_keep_no_submission_from_leaving() {
     let slow = Service { task: 60.0, image: 1.0, ..WILLING };
     let enough = seen("50/s", Some("150/s"), slow.clone());

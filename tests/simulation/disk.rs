@@ -14,6 +14,7 @@ const WRITES_MAX: u64 = 1000;
 /// Method: refuse the first write of events or of an image, then the second, until a run needs no more writes. Refuse
 /// each write once before it is done and once after.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_full_disk_stops_the_run_and_a_later_one_goes_on() {
     let mut n_stopped = 0;
     for seed in 0..cases(4).max(2) {

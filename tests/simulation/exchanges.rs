@@ -335,6 +335,7 @@ fn kills_cost_only_what_no_one_can_know(n_kills_min: u64) {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_kill_costs_only_what_no_one_can_know() {
     kills_cost_only_what_no_one_can_know(30);
 }

@@ -27,6 +27,7 @@ fn patient(seed: u64) -> Limits {
 /// first submission to the last download. Each outage occurs once with refused connections, and once with requests that
 /// are never answered.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn hours_without_an_answer_cost_no_accepted_task() {
     let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
     let (mut n_doubts, mut n_worlds) = (0, 0);
@@ -54,6 +55,7 @@ fn hours_without_an_answer_cost_no_accepted_task() {
 ///
 /// Method: as above, with the default retries, an API that answers all the time, and each way in which a host refuses.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_hour_without_the_image_host_fails_no_job() {
     let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
     let kinds = [
@@ -87,6 +89,7 @@ fn an_hour_without_the_image_host_fails_no_job() {
 ///
 /// Method: crash the process at every step, let three days pass, and start again with polls that fail.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn what_ended_while_the_machine_slept_is_fetched() {
     let expected = world::simulate(World::new(4, calm(0)).outcomes_of_a_calm_run());
     let mut n_slept = 0;

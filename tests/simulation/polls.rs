@@ -27,6 +27,7 @@ const FIVE_SECONDS: (f64, f64) = (3.58, 2.56);
 /// Method: a rate keeps 20 tasks in flight. The id of a simulated task contains its end. The ledger records when the end
 /// was noticed, and the server counts the polls.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn ends_are_noticed_soon_and_by_few_polls() {
     for seed in [21, 22, 23] {
         world::simulate(async move {

@@ -26,6 +26,7 @@ fn patient(seed: u64) -> Limits {
 /// Goal: four daily quotas make 500 images in four days, in one process, with no job lost or duplicated. Method: wait
 /// for each reset, and compare the counts of both sides and the calendar.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_batch_of_four_allowances_waits_for_each_and_ends_on_the_fourth_day() {
     for seed in [11, 12] {
         world::simulate(async move {
@@ -60,6 +61,7 @@ fn accepted_by_day(world: &World) -> BTreeMap<i64, u64> {
 /// Repeats the test with occasional crashes and faults. At most one submission per process is wasted on a used-up
 /// quota.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn crashes_and_faults_do_not_change_that() {
     world::simulate(async {
         let faults = ["500=0.05", "cut=0.03", "truncated=0.05", "poll-not-found=0.05"];
@@ -83,6 +85,7 @@ fn crashes_and_faults_do_not_change_that() {
 
 /// Simulates `--on-quota stop`: the user, or a timer, continues the run every day.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_run_that_stops_for_a_quota_is_gone_on_with_day_after_day() {
     world::simulate(async {
         let world = World::new(500, batch(14));

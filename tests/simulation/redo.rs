@@ -74,6 +74,7 @@ fn crashed_at(at_step: u64, seed: u64, faults: &[&str]) -> bool {
 /// Goal: no crash loses the old image or the new one, or pays twice unnoticed. Method: a crash at each step of the process that makes the
 /// job again, with and without faults.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_crash_at_every_step_of_a_redo_loses_neither_image() {
     let mut n_crashes = 0;
     for seed in 0..cases(6).max(2) {

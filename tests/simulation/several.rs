@@ -130,6 +130,7 @@ impl Pair {
 /// Goal: each job is done by its own provider, whatever is killed, and nothing is paid for twice unaccounted. Method: kills at random steps
 /// of runs of two stormy providers, until the run ends.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn kills_mix_no_two_providers() {
     let mut n_kills = 0;
     for seed in 0..40 {

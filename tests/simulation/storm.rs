@@ -29,6 +29,7 @@ fn passing() -> impl Iterator<Item = InjectedFault> {
 /// Method: two requests in five fail, some with a Retry-After of minutes, and so does one task in ten. The history of
 /// every job is checked event by event.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn some_of_every_fault_at_once_ends_in_images_and_true_reasons() {
     let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
     world::simulate(async {

@@ -14,6 +14,7 @@ fn beats(seed: u64, service: Service) -> Beats {
 /// higher number, so the median of many samples counts.
 #[test]
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_queue_is_not_filled() {
     for (servers, seed) in
         [(20, 1), (50, 2), (100, 1), (20, 2), (20, 3), (50, 1), (100, 2)].into_iter().take(cases(7_u8).into())
@@ -41,6 +42,7 @@ fn a_queue_is_not_filled() {
 /// Goal: if all tasks are processed at once, more and more are sent, whether their durations are equal or not. Method:
 /// no limit at all.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn without_limits_thousands_are_in_flight() {
     for (task, shortest, until) in [(5.0, 1.0, 150), (5.0, 0.5, 120), (5.0, 0.02, 150), (60.0, 0.5, 900)] {
         for seed in 1..4 {

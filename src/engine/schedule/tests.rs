@@ -170,6 +170,7 @@ fn few_are_asked_for_often_before_any_end_is_seen() {
 
 /// Bounds in polls and in delay: 15 % above the optimum for a known distribution (`cargo bench --bench polling`).
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn polls_come_where_tasks_are_known_to_end() {
     for (sigma, polls, delay) in [(0.1, 1.89, 0.84), (0.3, 2.8, 1.52), (0.6, 3.94, 1.99)] {
         let mut bench = Bench::new(2);
@@ -184,6 +185,7 @@ fn polls_come_where_tasks_are_known_to_end() {
 
 /// Goal: a change is noticed within some tasks, up or down. Method: the optimum for the new durations is 2.8 polls and 1.6 s.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_shift_is_followed_in_both_directions() {
     for (before, after) in [(15.0, 30.0), (30.0, 10.0), (5.0, 100.0), (100.0, 2.0)] {
         let mut bench = Bench::new(3);

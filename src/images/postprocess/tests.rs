@@ -245,6 +245,7 @@ async fn save(store: &LocalStore, name: ImageName, body: &[u8]) -> Artifact {
 
 /// Goal: the record matches the file on disk, for all post-processing of short and long images. A repetition gives the same file.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn every_making_is_recorded_as_it_is_on_disk() {
     let long = png(400, 400, 1);
     assert!(long.len() > 300_000, "longer than what is gathered in memory");

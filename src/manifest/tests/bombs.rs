@@ -11,6 +11,7 @@ fn numbered(n: usize, piece: impl Fn(usize) -> String) -> String {
 
 /// Goal: no small file needs much time or memory. Method: bombs of every kind. A bomb that is not stopped takes minutes and all memory.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn bombs_end_in_a_mistake() {
     let aliases = |n_levels: usize, width: usize| {
         let mut text = "- &a0 lol\n".to_owned();

@@ -80,6 +80,7 @@ fn an_encoding_that_the_user_names_is_not_replaced_by_a_detected_one() {
 
 /// Goal: text in another language is never read as Chinese, however short. Method: every prefix of every text.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn other_languages_are_refused_and_never_misread() {
     let mut n_refused = BTreeMap::new();
     for (text, encoding) in OTHERS {

@@ -83,6 +83,7 @@ fn damaged_gzip_is_told() {
 proptest! {
     /// Goal: no character is lost or added at chunk boundaries, and each line end is one `\n`. Method: texts much longer than a chunk, shifted by any offset.
     #[test]
+    #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
     fn any_text_is_read_whole(shift in 0_usize..8, text in "[a猫🐈é\r\n]{1,40}") {
         let text = "x".repeat(shift) + &text.repeat(4_000);
         let unified = text.replace("\r\n", "\n").replace('\r', "\n");

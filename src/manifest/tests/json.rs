@@ -78,6 +78,7 @@ fn mistakes_are_at_their_characters() {
 
 /// Goal: nothing is read without a limit. Method: a value above it, as an item and as the only object, and open brackets without an end.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn large_values_are_refused() {
     let long = "x".repeat(33 << 20);
     for text in [format!("[{{\"prompt\": \"{long}\"}}]"), format!("{{\"a\": \"{long}\"}}")] {

@@ -62,6 +62,7 @@ fn a_sheet_is_the_same_in_every_file_format() {
 /// Goal: no bytes of the other formats end the program, or take more memory than a workbook may. Method: many bytes of each changed, in
 /// several ways, and many lengths of it.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn damaged_workbooks_of_other_formats_end_no_program() {
     let mut n_refused = 0;
     for (name, step) in

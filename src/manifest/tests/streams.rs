@@ -103,6 +103,7 @@ fn mistakes_are_told_with_the_lines_of_the_file() {
 /// Goal: a document above the limit is refused with a remedy, and the remedy works. Method: a list that is too large, and the same
 /// prompts as documents.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn what_is_too_much_for_one_document_is_read_as_several() {
     let prompt = format!("- {}\n", "x".repeat(1_900));
     let list = prompt.repeat(18_000);

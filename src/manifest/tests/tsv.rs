@@ -101,6 +101,7 @@ fn the_columns_of_a_public_benchmark_are_carried_through() {
 
 /// Goal: many open quotes take no longer than many lines. Method: every line opens a quote, and the last one could close all of them.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn open_quotes_are_not_looked_for_again_and_again() {
     let text = format!("prompt\tx\n{}\"a\t{}", "\"a\tb\n".repeat(20_000), "b\n".repeat(1_000_000));
     let told = tsv(&text).expect_err("there are lines of one cell");

@@ -9,6 +9,7 @@ use crate::provider::conformance::host::{Host, response};
 use crate::provider::conformance::{Dialect, MESSAGE, TOKEN, client, id, may_be_paid, request};
 use crate::simulator::pages;
 use crate::simulator::picture::Picture;
+use crate::test_effort::stride;
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -46,7 +47,7 @@ pub(super) async fn a_refusal_in_the_words_of_the_api_is_clear(dialect: &Dialect
 
 /// Goal: a server between this machine and the API cannot cause a second payment.
 pub(super) async fn no_answer_of_another_server_is_a_refusal(dialect: &Dialect) {
-    for page in pages::all() {
+    for page in pages::all().step_by(stride(5)) {
         let headers = format!("Content-Type: {}\r\n", page.content_type);
         let answer = submit_to(dialect, &always(page.status, &headers, page.body)).await;
         assert!(answer.is_err() && may_be_paid(&answer), "{}: {answer:?}", page.name);
@@ -54,7 +55,7 @@ pub(super) async fn no_answer_of_another_server_is_a_refusal(dialect: &Dialect) 
 }
 
 pub(super) async fn no_answer_of_another_server_is_about_a_task(dialect: &Dialect) {
-    for page in pages::all() {
+    for page in pages::all().step_by(stride(5)) {
         let headers = format!("Content-Type: {}\r\n", page.content_type);
         let fault = poll_at(dialect, &always(page.status, &headers, page.body)).await.unwrap_err();
         let is_passing = matches!(fault.kind, FaultKind::Transient | FaultKind::Throttled { .. });

@@ -215,6 +215,7 @@ fn what_is_not_read_or_not_meant_is_told() {
 
 /// Goal: no input exhausts the stack, the time or the memory. Method: very long input of every kind.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn far_too_much_is_refused() {
     let deep = "choices are nested more than 32 deep";
     for text in ["{".repeat(200_000), "{a|".repeat(200_000), "a {1-2$$ {".repeat(200_000)] {

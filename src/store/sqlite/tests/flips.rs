@@ -54,6 +54,7 @@ fn small(out: &Path) {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_bit_that_flips_is_told_or_harmless() {
     flip_every(7);
 }
