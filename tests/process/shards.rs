@@ -237,6 +237,28 @@ fn a_part_with_submissions_under_way_is_run_once_more_first() {
     bench.check_images(4);
 }
 
+/// Goal: a pipeline takes only a complete run for one. Method: a part that stopped at its limit, and one with a failed job.
+#[test]
+fn a_merge_ends_as_a_run_does() {
+    let bench = Bench::new(quick());
+    bench.csv(6);
+    expect_code(&ended(part(&bench, "slice:1/2", &["--limit", "2"])), 5);
+    expect_code(&ended(part(&bench, "slice:2/2", &[])), 0);
+    let output = bench.output(&["merge", "out"]);
+    expect_code(&output, 5);
+    let next = "1 job unfinished; to go on: promptbatch run MANIFEST -o out\n";
+    assert!(stdout(&output).ends_with(next), "{}", stdout(&output));
+    expect_code(&bench.run("prompts.csv", &["--progress", "none"]), 0);
+    bench.check_images(6);
+
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
+    bench.csv(2);
+    expect_code(&ended(part(&bench, "slice:1/1", &[])), 100);
+    let output = bench.output(&["merge", "out"]);
+    expect_code(&output, 100);
+    assert!(stdout(&output).ends_with("again: promptbatch retry out\n"), "{}", stdout(&output));
+}
+
 /// Goal: a merge replaces nothing of the user's. Method: files of the names that it would take.
 #[test]
 fn a_merge_replaces_no_file_of_the_users() {

@@ -1,6 +1,6 @@
 //! Command `merge`: makes one run of the parts that several machines have worked on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -9,6 +9,7 @@ use crate::cli::flags::{ProgressArgs, folder};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::summary::jobs;
 use crate::cli::output::{fail, print, print_message};
+use crate::model::counts::StatusCounts;
 use crate::model::escape::escape;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run::merge::error::MergeError;
@@ -23,7 +24,8 @@ Every part must be there. If some are not, their numbers are named as `sbatch --
 and nothing is written (exit code 5). The parts are not changed: images become hard links, or copies
 on another file system. Afterwards the folder is a run like any other, for `run`, `retry`, `verify`,
 `gallery` and `export`. A job that two parts have submitted keeps the finished image, and both
-submissions are counted.";
+submissions are counted. The exit code is that of a run: 5 if jobs are unfinished, 100 if some have
+no image.";
 
 #[derive(Debug, Args)]
 pub(crate) struct MergeArgs {
@@ -70,10 +72,28 @@ pub(crate) fn merge(args: &MergeArgs) -> Exit {
                 lines.push(format!("{} are no longer in the manifest, and stay in the parts", jobs(n_dropped)));
             }
             lines.push(escape(&results.display().to_string()));
-            print(&(lines.join("\n") + "\n"))
+            let (exit, next) = ending(&counts, &out);
+            lines.extend(next);
+            match print(&(lines.join("\n") + "\n")) {
+                Exit::Done => exit,
+                failed => failed,
+            }
         }
         Err(error) => fail(exit_of(&error), &error),
     }
+}
+
+/// Returns how a merge into this folder ends, and what the user does next. A pipeline takes exit code 0 for a complete run.
+fn ending(counts: &StatusCounts, out: &Path) -> (Exit, Option<String>) {
+    let out = escape(&out.display().to_string());
+    if counts.n_unfinished() > 0 {
+        let n_unfinished = jobs(counts.n_unfinished());
+        return (Exit::Part, Some(format!("{n_unfinished} unfinished; to go on: promptbatch run MANIFEST -o {out}")));
+    }
+    if counts.n_failed + counts.n_moderated > 0 {
+        return (Exit::Failures, Some(format!("to try the jobs without an image again: promptbatch retry {out}")));
+    }
+    (Exit::Done, Some(format!("to look at the images: promptbatch gallery {out}")))
 }
 
 fn exit_of(error: &MergeError) -> Exit {
