@@ -9,12 +9,14 @@
 //! | `<!-- manifest: NAME -->` | the same, and `validate` accepts the file |
 //! | `<!-- exit: N -->` | the last command of the block ends with this exit code, and not with 0 |
 //! | `<!-- not run: WHY -->` | the commands are parsed only |
+//! | `<!-- schema: SYSTEM -->` | the block is a file for another system, and is held against the schema of that system |
 //! | `<!-- example -->` | the block is no file and no command |
 //!
 //! The commands of a page run in order in one folder, which holds a copy of `examples/`. Lines below a command are its
 //! output; `...` stands for further lines, and times do not count.
 
 mod bench;
+mod launchers;
 mod markdown;
 mod page;
 mod reference;

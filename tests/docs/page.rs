@@ -63,7 +63,7 @@ fn run_block(bench: &Bench, programs: &Path, page: &Path, block: &Block) -> usiz
             0
         }
         // The examples in Rust are compiled with those of the library.
-        ("text" | "rust,no_run" | "toml", _) | (_, "example") => 0,
+        ("text" | "rust,no_run" | "toml", _) | (_, "example" | "schema") => 0,
         (language, _) => panic!("{at}: say in a comment how the `{language}` block is tested"),
     }
 }

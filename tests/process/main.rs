@@ -46,6 +46,7 @@ mod sessions;
 mod several;
 mod shards;
 mod sizes;
+mod slurm;
 #[cfg(feature = "cloud")]
 mod storage;
 mod storm;
