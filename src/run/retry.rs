@@ -76,7 +76,9 @@ pub async fn retry(
     let scope = JobScope::Selected;
     let work = Work { n_to_do, counts, limits, image_limits, style, scope, formula_guard: None };
     let mut summary = session.drive(work, &mut reporters, progress, stops).await?;
-    if n_wanted > n_to_do && summary.stop.is_none() {
+    // Where no job has got its image, the same command might go on for ever, and pay each time.
+    let has_progressed = summary.counts.n_succeeded > summary.counts_before.n_succeeded;
+    if n_wanted > n_to_do && summary.stop.is_none() && has_progressed {
         summary.stop = Some(StopReason::Limit(n_to_do));
         summary.n_outstanding = n_wanted - n_to_do;
     }

@@ -230,8 +230,8 @@ pub trait RunWriter: RunReader + Send {
         accept: &mut AcceptImport<'_>,
     ) -> Result<Imported, RowsError>;
 
-    /// Keeps only the first `max` of the selected jobs: jobs under way first, then the others, both in manifest order. Returns
-    /// the number of jobs kept.
+    /// Keeps only the first `max` of the selected jobs: jobs under way first, then those that ended first, both in manifest order. A job
+    /// that was just retried without success therefore comes last the next time. Returns the number of jobs kept.
     fn narrow(&mut self, max: u64) -> Result<u64, LedgerError>;
 
     /// Reopens the selected jobs that have ended, and those that are held for the user and meant by `selection`. A job is

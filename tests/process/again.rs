@@ -43,6 +43,34 @@ fn failed_jobs_are_tried_again_and_nothing_else() {
     assert!(stderr(&again).contains("nothing to retry"), "{}", stderr(&again));
 }
 
+/// Goal: a script that repeats a limited retry as long as it ends with 5 comes to an end, and each job gets its turn.
+///
+/// Method: a service that refuses every picture, and later none.
+#[test]
+fn a_limited_retry_takes_turns_and_does_not_go_on_for_ever() {
+    let bench = Bench::new(quick());
+    bench.csv(5);
+    let api = Served::new(&bench, &["--fail-rate", "1"]);
+    expect_code(&run(&bench, &api, &[]), 100);
+    let retry = || bench.output(&["retry", "out", "--only", "moderated", "--limit", "2", "--progress", "none"]);
+    let n_submits = || -> Vec<usize> {
+        let log = |index: usize| stdout(&bench.output(&["log", "out", &index.to_string()]));
+        (1..=5).map(|index| log(index).matches("submitting").count()).collect()
+    };
+    let before = n_submits();
+    for _ in 0..5 {
+        let output = retry();
+        expect_code(&output, 100);
+        assert!(!stderr(&output).contains("for more"), "{}", stderr(&output));
+    }
+    let more: Vec<usize> = n_submits().iter().zip(before).map(|(now, before)| now - before).collect();
+    // Two jobs of one command may end in either order.
+    assert!(more.iter().sum::<usize>() == 10 && more.iter().all(|n| (1..=3).contains(n)), "{more:?}");
+    let _api = api.again(&bench, &[]);
+    let codes: Vec<_> = (0..3).map(|_| retry().status.code()).collect();
+    assert_eq!(codes, [Some(5), Some(5), Some(0)]);
+}
+
 #[test]
 fn moderated_jobs_are_tried_again_only_if_asked_for() {
     let bench = Bench::new(quick());

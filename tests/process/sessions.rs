@@ -8,7 +8,7 @@ use std::time::Duration;
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::simulator::faults::FaultSetting;
 
-use crate::bench::{Bench, expect_code, quick, stderr, wait_until};
+use crate::bench::{Bench, expect_code, quick, stderr, stdout, wait_until};
 use crate::host::{Host, api_with_images_at, json, png, response};
 use crate::served::Served;
 
@@ -121,6 +121,9 @@ fn an_api_that_stays_away_stops_the_run_and_fails_nobody() {
         stderr(&output)
     );
     assert!(bench.results().iter().all(|row| row["status"] == "running"), "{url}: what is paid for is kept");
+    let status = stdout(&bench.output(&["status", "out"]));
+    let next = "the tasks of 3 jobs are paid for, and no process fetches their images now: run the same command again";
+    assert!(status.contains(next) && !status.contains("lost"), "{status}");
 }
 
 #[test]

@@ -144,7 +144,7 @@ impl RunStatus {
             lines.extend(summary::failed(&self.failures, &self.counts));
         }
         if self.pid.is_none() && counts.n_pending == 0 {
-            lines.extend(summary::next_steps(&counts, &self.out));
+            lines.extend(summary::next_steps_after_any_end(&counts, &self.out));
         }
         lines.join("\n") + "\n"
     }

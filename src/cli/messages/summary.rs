@@ -100,8 +100,21 @@ pub(crate) fn failed_quietly(summary: &Summary, out: &Path) -> String {
     format!("error: {n} of {} have no image; for the reasons: promptbatch status {out}", jobs(counts.n_jobs()))
 }
 
-/// Names the commands that continue a run that has ended. Empty if every job has its image.
-pub(crate) fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
+/// Names the commands that continue a run whose last command may have been interrupted. Empty if every job has its image.
+pub(crate) fn next_steps_after_any_end(counts: &StatusCounts, out: &str) -> Vec<String> {
+    let mut lines = vec![];
+    if counts.n_running > 0 {
+        let n = jobs(counts.n_running);
+        lines.push(format!(
+            "the tasks of {n} are paid for, and no process fetches their images now: run the same command again"
+        ));
+    }
+    lines.extend(next_steps(&StatusCounts { n_running: 0, ..*counts }, out));
+    lines
+}
+
+/// Names the commands that continue a run that has come to its end. Empty if every job has its image.
+fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
     let mut lines = vec![];
     if counts.n_running > 0 {
         let n = jobs(counts.n_running);

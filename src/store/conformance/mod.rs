@@ -334,6 +334,7 @@ macro_rules! conformance {
                     the_images_of_a_reopened_job_are_forgotten
                     many_jobs_are_reopened
                     a_selection_is_narrowed_to_jobs_under_way_first
+                    a_selection_is_narrowed_to_the_jobs_that_ended_first
                     the_selection_is_that_of_the_rule
                 }
                 settings {

@@ -158,6 +158,19 @@ pub(super) fn a_selection_is_narrowed_to_jobs_under_way_first<P: TestPlace>() {
     assert_eq!(handed_out(run).0, ["bad", "doubt", "crash"]);
 }
 
+pub(super) fn a_selection_is_narrowed_to_the_jobs_that_ended_first<P: TestPlace>() {
+    let place = P::new();
+    let (mut driven, jobs) = place.drive(&["a", "b", "c", "d"]);
+    let ends = [30, 10, 20, 10];
+    let failures = jobs.iter().zip(ends).map(|(record, at)| event(record, at, failed(FaultKind::Moderated)));
+    driven.record(&failures.collect::<Vec<_>>());
+    let mut run = driven.close();
+    let selection = of(&["moderated"]);
+    assert_eq!((run.select(&selection).unwrap(), run.narrow(3).unwrap()), (4, 3));
+    run.reopen_selected(NOW, &selection).unwrap();
+    assert_eq!(handed_out(run).0, ["b", "c", "d"], "the one that ended last is left out");
+}
+
 /// Returns a step of a job's life, as a run could record it.
 fn step(n: u8) -> EventKind {
     match n {

@@ -349,7 +349,7 @@ impl RunWriter for MemoryStore {
         let content = self.shared.content();
         let jobs = content.jobs_of(JobSet::InManifest).into_iter();
         let mut kept: Vec<_> = jobs.filter(|record| self.selected.contains(&record.job.id)).collect();
-        kept.sort_by_key(|record| matches!(record.state.phase, Phase::Finished(_)));
+        kept.sort_by_key(|record| (matches!(record.state.phase, Phase::Finished(_)), record.state.finished_at));
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         self.selected = kept.into_iter().take(max).map(|record| record.job.id).collect();
         Ok(self.selected.len() as u64)

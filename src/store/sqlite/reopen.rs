@@ -48,7 +48,7 @@ pub(super) fn narrow(database: &Database, max: u64) -> Result<u64, LedgerError> 
     let narrow = || {
         let sql = format!(
             "DELETE FROM selected WHERE row NOT IN (SELECT jobs.row FROM jobs JOIN selected ON jobs.row = selected.row \
-             ORDER BY NOT ({UNFINISHED}), position LIMIT ?1)"
+             ORDER BY NOT ({UNFINISHED}), finished_at, position LIMIT ?1)"
         );
         database.connection.execute(&sql, [i64::try_from(max).unwrap_or(i64::MAX)])?;
         database.connection.query_row("SELECT count(*) FROM selected", (), |row| row.get(0))
