@@ -94,6 +94,7 @@ pub async fn run(
     let style = style::check(&out, &*session.run, &style, &columns)?;
     session.place = place::check(&out, &*session.run, images.as_ref())?;
     let may_replace = consent.is_manifest_replaced;
+    let n_succeeded_before = session.run.counts()?.n_succeeded;
     let import = |jobs| plan::import(jobs, &out, &mut *session.run, may_replace, progress);
     let imported = jobs.map(import).transpose()?.flatten();
     style::settle(&mut *session.run, &style)?;
@@ -107,6 +108,7 @@ pub async fn run(
         chosen,
         n_to_do,
         imported,
+        n_leaving: n_succeeded_before.saturating_sub(counts.n_succeeded),
         n_orphaned: session.run.n_orphaned()?,
         price: limits.price.clone(),
         style: &style,

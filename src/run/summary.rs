@@ -33,6 +33,8 @@ pub struct RunStart<'a> {
     pub n_to_do: u64,
     /// Changes since the last run; `None` if the jobs are the same.
     pub imported: Option<Imported>,
+    /// Jobs that have their images, and leave the results because the manifest or the flags that read it have changed.
+    pub n_leaving: u64,
     /// Jobs that are no longer in the manifest and may be paid for; this run does not fetch them.
     pub n_orphaned: u64,
     /// Output style of the images.

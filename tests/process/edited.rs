@@ -300,3 +300,28 @@ fn a_folder_of_texts_is_edited_like_a_file() {
     expect_code(&bench.run("in", &[]), 0);
     assert_eq!((bench.stats().n_submits, column(&bench.results(), "id").join(" ")), (5, "2 3 cow".to_owned()));
 }
+
+/// Goal: a flag that is left out pays for no second batch in silence. Method: the same manifest with `--set`, without it, and with it again.
+#[test]
+fn images_that_leave_the_results_are_told() {
+    let bench = Bench::new(quick());
+    bench.csv(3);
+    let run = |more: &[&str]| {
+        let output = bench.run("prompts.csv", &[&["--progress", "none"], more].concat());
+        expect_code(&output, 0);
+        stderr(&output)
+    };
+    let told = "warning: the images of 3 jobs leave the results";
+    assert!(!run(&["--set", "size=512x512"]).contains(told));
+    let without = run(&[]);
+    assert!(without.contains(told) && without.contains("a folder of their own with -o"), "{without}");
+    assert_eq!(bench.stats().n_submits, 6);
+    let back = run(&["--set", "size=512x512"]);
+    assert!(!back.contains(told), "as many come back: {back}");
+    assert_eq!(bench.stats().n_submits, 6);
+    bench.csv(2);
+    let fewer = run(&["--set", "size=512x512"]);
+    assert!(fewer.contains("the images of 1 job leave the results") && !fewer.contains("-o"), "{fewer}");
+    bench.csv(3);
+    assert!(!run(&["--set", "size=512x512"]).contains("leave the results"), "an added row is no loss");
+}

@@ -242,14 +242,17 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
     }
     start.manifest.iter().for_each(|manifest| diagnostics::warn(manifest));
     let notes: Vec<_> = start.manifest.into_iter().flat_map(summary::notes).collect();
+    let has_new = start.imported.is_some_and(|imported| imported.n_new > 0);
+    let leaving = (start.n_leaving > 0).then(|| start::leaving_words(&summary::jobs(start.n_leaving), has_new));
     if start.counts.n_unfinished() == 0 {
-        for note in &notes {
+        for note in notes.iter().chain(&leaving) {
             print_message(note);
         }
         return Reporters::default();
     }
     print_message(&std::iter::once(opening(args, out, start)).chain(notes).collect::<Vec<_>>().join("\n"));
     start::warn(start.is_other_account, &start.changed_fields);
+    leaving.iter().for_each(|words| print_message(words));
     if start.n_orphaned > 0 {
         print_message(&format!(
             "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back, without `skip`, \

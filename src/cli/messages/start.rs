@@ -19,6 +19,19 @@ pub(crate) fn warn(is_other_account: bool, changed_fields: &[String]) {
     }
 }
 
+/// Warns of images that leave the results. The jobs in their place are paid for.
+pub(crate) fn leaving_words(jobs: &str, has_new: bool) -> String {
+    let both = if has_new {
+        "; to have both, stop this run now and give the new jobs a folder of their own with -o"
+    } else {
+        ""
+    };
+    format!(
+        "warning: the images of {jobs} leave the results, because rows, or flags such as --set, have changed; they stay in the \
+         folder, and come back with the old rows and flags{both}"
+    )
+}
+
 fn changed_words(fields: &[String]) -> String {
     let fields: Vec<_> = fields.iter().map(|field| format!("`{}`", escape(field))).collect();
     format!(
