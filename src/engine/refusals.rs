@@ -242,8 +242,41 @@ mod tests {
         assert!((0..5).any(|n| streak.push(at(1), id(n), &fault, true)), "the fifth is enough");
         streak.block();
         assert_eq!((streak.submits_max(true), streak.probe()), (Some(1), Some(id(0))));
+        assert_eq!(streak.succeeded(at(0)), [], "it left before all refusals");
+        assert_eq!(streak.submits_max(true), Some(1), "and does not end the block");
         assert_eq!((streak.take_probe(), streak.take_probe()), (Some(id(0)), Some(id(1))));
         assert_eq!(streak.succeeded(at(2)).len(), 3, "those that wait; the others have been sent");
         assert!(!streak.is_blocking() && streak.submits_max(true).is_none());
+    }
+
+    #[test]
+    fn each_refusal_lets_one_submission_less_leave_at_a_time() {
+        let mut streak = RefusalStreak::default();
+        for n in 1..8 {
+            streak.push(at(1), id(n), &refused("status 404"), true);
+            let left = 5_usize.saturating_sub(n.into()).max(1);
+            assert_eq!((streak.submits_max(true), streak.submits_max(false)), (Some(left), Some(left)), "{n}");
+        }
+    }
+
+    #[test]
+    fn letters_in_another_case_are_the_same_words() {
+        let mut streak = RefusalStreak::default();
+        let words = ["Not Found", "not found", "NOT FOUND", "Not found", "nOT fOUND"];
+        let pushed = (0..).zip(words).map(|(n, words)| streak.push(at(1), id(n), &refused(words), true));
+        assert!(pushed.last() == Some(true));
+    }
+
+    #[test]
+    fn at_the_end_only_jobs_that_wait_are_given_back() {
+        let (mut streak, fault) = (RefusalStreak::default(), refused("status 404"));
+        streak.push(at(1), id(1), &fault, true);
+        assert_eq!(streak.take_all(), [settled(1, &fault, false)], "one alone");
+        for n in 1..4 {
+            streak.push(at(1), id(n), &fault, n != 2);
+        }
+        assert_eq!(streak.take_probe(), Some(id(1)));
+        assert_eq!(streak.take_all(), [settled(3, &fault, true)], "one is sent, and one was never to wait");
+        assert_eq!(streak.take_all(), []);
     }
 }
