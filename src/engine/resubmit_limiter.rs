@@ -234,4 +234,58 @@ mod tests {
         (10..20).for_each(|n| brake.push(id(n), TrialEvidence::Accepted));
         assert_eq!(popped(&mut brake, at(0)), 1, "the next accumulation has a cause of its own");
     }
+
+    #[test]
+    fn a_job_that_was_announced_and_has_come_is_one_job() {
+        let mut brake = brake(0);
+        (0..3).for_each(|n| brake.announce(id(n)));
+        (0..3).for_each(|n| brake.push(id(n), TrialEvidence::Accepted));
+        assert_eq!(popped(&mut brake, at(0)), 3);
+    }
+
+    #[test]
+    fn an_end_proves_more_than_an_acceptance() {
+        let mut brake = brake(20);
+        assert_eq!(popped(&mut brake, at(0)), 1);
+        brake.proved(id(0), TrialEvidence::Ended);
+        assert_eq!(popped(&mut brake, at(0)), 2);
+    }
+
+    #[test]
+    fn a_failed_trial_halves_and_closes_only_if_it_was_the_only_one() {
+        let mut brake = brake(40);
+        assert_eq!(popped(&mut brake, at(0)), 1);
+        brake.proved(id(0), TrialEvidence::Accepted);
+        assert_eq!(popped(&mut brake, at(0)), 2);
+        brake.failed(at(1), id(1));
+        assert_eq!(brake.wake_at(at(1)), None, "another one is under way");
+        brake.withdraw(id(2));
+        assert_eq!(popped(&mut brake, at(1)), 1, "half of two");
+    }
+
+    #[test]
+    fn a_proof_ends_the_wait_and_its_growth() {
+        let mut brake = brake(20);
+        let first = brake.pop(at(0)).unwrap();
+        let second = id(99);
+        brake.trials.insert(second, TrialEvidence::Accepted);
+        brake.failed(at(0), first);
+        assert!(brake.wake_at(at(0)).is_some() && brake.n_failed == 1);
+        brake.proved(second, TrialEvidence::Accepted);
+        assert_eq!((brake.wake_at(at(0)), brake.n_failed), (None, 0));
+    }
+
+    #[test]
+    fn a_job_that_is_forgotten_counts_nowhere() {
+        let mut brake = brake(2);
+        brake.announce(id(10));
+        brake.announce(id(11));
+        (10..12).for_each(|n| brake.forget(id(n)));
+        assert_eq!(popped(&mut brake, at(0)), 2, "two are no crowd");
+        (0..2).for_each(|n| brake.forget(id(n)));
+        assert!(!brake.is_trial(id(0)));
+        brake.push(id(20), TrialEvidence::Accepted);
+        brake.forget(id(20));
+        assert_eq!((brake.n_waiting(), brake.pop(at(0))), (0, None));
+    }
 }
