@@ -27,7 +27,7 @@ pub(crate) enum Exit {
     Part,
     /// Stopped before the end. The same command continues.
     Stopped,
-    /// Finished, and some jobs have no image.
+    /// Finished, and some jobs have no image, or no other one although they were made again.
     Failures,
     /// Interrupted. The same command continues.
     Interrupted(Signal),
@@ -74,6 +74,7 @@ impl Exit {
             {
                 Self::Done
             }
+            None if !summary.restored.is_empty() => Self::Failures,
             // A job in doubt that is held for the user has no image either.
             None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
             None => Self::Done,
@@ -166,6 +167,7 @@ mod tests {
             n_outstanding: 0,
             n_not_chosen: 0,
             failures: vec![],
+            restored: vec![],
             other_sizes: OtherSizes::default(),
             present: PresenceCheck::default(),
             results: "results.csv".into(),

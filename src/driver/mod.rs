@@ -182,7 +182,8 @@ fn remove_partials(events: &[Event], context: &DriverContext) {
             | EventKind::Ready(_)
             | EventKind::Setback(..)
             | EventKind::Reopened(_)
-            | EventKind::Redone(_) => (),
+            | EventKind::Redone(_)
+            | EventKind::Restored(_) => (),
         }
     }
 }

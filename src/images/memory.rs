@@ -183,6 +183,12 @@ impl SavedImages for MemoryStore {
         Ok(())
     }
 
+    fn give_back(&self, image: &ReplacedImage) -> Result<bool, StoreError> {
+        let Ok(bytes) = self.read(&image.kept()) else { return Ok(false) };
+        let mut files = lock(&self.files);
+        Ok(*files.entry(image.artifact.file_name.clone()).or_insert_with(|| bytes.clone()) == bytes)
+    }
+
     fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_> {
         let names: Vec<_> = lock(&self.files).keys().filter(|name| name.starts_with("images/")).cloned().collect();
         Box::new(names.into_iter().map(Ok))

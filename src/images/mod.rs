@@ -140,6 +140,10 @@ pub trait SavedImages: Send + Sync {
     /// machines, if it is that of `task`. Does nothing unless both names lead to the image as recorded.
     fn release(&self, image: &ReplacedImage, task: Option<&TaskId>) -> Result<(), StoreError>;
 
+    /// Gives a [kept](Self::keep) image its first name again, in place of no other file; the second name stays. Returns whether the first
+    /// name leads to the image as recorded. `false` if the kept image is not as recorded, or if the first name is another file's.
+    fn give_back(&self, image: &ReplacedImage) -> Result<bool, StoreError>;
+
     /// Lists the names of all files that are or could be images of the run, in the form of a record and in any order. Partial
     /// downloads, and images that are kept or in quarantine, are left out. The first error ends the list.
     fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_>;

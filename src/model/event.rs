@@ -38,6 +38,8 @@ pub enum EventKind {
     Reopened(ReopenTarget),
     /// Wish of the user for another image of a job that succeeded. It is submitted again, which is paid for again.
     Redone(Redo),
+    /// Return of a job to the images that it had before it was made again, as that gave no other image.
+    Restored(Restored),
 }
 
 /// Data of a job that is made again although it succeeded.
@@ -45,8 +47,25 @@ pub enum EventKind {
 pub struct Redo {
     /// Seed that was drawn for the new submission, and replaces that of the request; `None` keeps the request as it is.
     pub seed: Option<u64>,
+    /// Seed that the request had before; `None` if it had none, or if no seed was drawn.
+    pub seed_before: Option<u64>,
     /// Images that the job had.
     pub replaced: Vec<ReplacedImage>,
+}
+
+/// Facts of a job's last success, which are current again after its repetition failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Seed of the request; `None` if it had none.
+    pub seed: Option<u64>,
+    /// Task that made the images; `None` if the provider gave none.
+    pub task: Option<TaskId>,
+    /// Time of the submission that made them.
+    pub submitted_at: Option<Timestamp>,
+    /// Time of that success.
+    pub finished_at: Option<Timestamp>,
+    /// Images under their present names, each with the name under which it was kept.
+    pub images: Vec<ReplacedImage>,
 }
 
 /// Image of a job that was made again.

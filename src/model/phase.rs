@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::event::{EventKind, ReopenTarget, Stage};
+use crate::model::event::{EventKind, ReopenTarget, Restored, Stage};
 use crate::model::job::Job;
 use crate::model::money::{Charge, Money};
 use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, TaskId, Url};
@@ -91,6 +91,7 @@ impl JobState {
             }
             EventKind::Reopened(again) => self.reopen(*again),
             EventKind::Redone(_) => self.reopen(ReopenTarget::Submit),
+            EventKind::Restored(restored) => self.restore(restored),
         }
     }
 
@@ -116,6 +117,15 @@ impl JobState {
         self.n_lost_before_reopen = self.n_lost.saturating_add(self.n_in_doubt);
         self.finished_at = None;
         self.last_fault = None;
+    }
+
+    /// Returns to an earlier success. The fault of the repetition stays the most recent one.
+    fn restore(&mut self, restored: &Restored) {
+        let images = restored.images.iter().map(|image| image.artifact.clone()).collect();
+        self.phase = Phase::Finished(Outcome::Succeeded(images));
+        self.task.clone_from(&restored.task);
+        (self.submitted_at, self.finished_at) = (restored.submitted_at, restored.finished_at);
+        self.kept.clear();
     }
 
     fn set_back(&mut self, stage: Stage, fault: &Fault) {

@@ -142,6 +142,7 @@ pub(crate) fn event(event: &Event, is_verbose: bool) -> Option<String> {
         | EventKind::Ready(_)
         | EventKind::Reopened(_)
         | EventKind::Redone(_)
+        | EventKind::Restored(_)
         | EventKind::Finished(Outcome::Succeeded(_)) => None,
     }
 }

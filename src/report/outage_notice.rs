@@ -68,7 +68,8 @@ impl OutageNotice {
             | EventKind::Ready(_)
             | EventKind::Finished(_)
             | EventKind::Reopened(_)
-            | EventKind::Redone(_) => None,
+            | EventKind::Redone(_)
+            | EventKind::Restored(_) => None,
         });
         if let Some((lead, fault)) = faults.next_back() {
             self.last_fault = Some(format!("{lead}: {}", excerpt(&fault.message, REASON_CHARS_MAX)));

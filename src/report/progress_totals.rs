@@ -106,7 +106,7 @@ impl ProgressTotals {
             EventKind::Finished(Outcome::Failed(fault)) if fault.kind == FaultKind::Moderated => self.n_moderated += 1,
             EventKind::Finished(Outcome::Failed(_)) => self.n_failed += 1,
             // Reopening happens before a run, so the starting counts include it.
-            EventKind::Reopened(_) | EventKind::Redone(_) => (),
+            EventKind::Reopened(_) | EventKind::Redone(_) | EventKind::Restored(_) => (),
         }
     }
 

@@ -296,7 +296,7 @@ fn event_line(event: &Event) -> Option<String> {
             let status = if fault.kind == FaultKind::Moderated { "moderated" } else { "failed" };
             StreamEvent::Finished { job, status, files: None, error: Some(error_fields(fault)) }
         }
-        EventKind::Reopened(_) | EventKind::Redone(_) => return None,
+        EventKind::Reopened(_) | EventKind::Redone(_) | EventKind::Restored(_) => return None,
     };
     Some(line(event.at, what))
 }

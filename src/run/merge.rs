@@ -287,7 +287,7 @@ fn events_of(index: u64, job: &MergedJob, shards: &[Shard]) -> Result<Vec<(usize
         for (i, (at, kind)) in told.iter().enumerate() {
             let kind = match kind {
                 // Only the last part has the result.
-                EventKind::Finished(_) if place < n_states => continue,
+                EventKind::Finished(_) | EventKind::Restored(_) if place < n_states => continue,
                 // The record of a success leaves out its images. They are in the state, or in the record of the job's repetition.
                 EventKind::Finished(Outcome::Succeeded(_)) => {
                     let replaced = told[i..].iter().find_map(|(_, later)| match later {

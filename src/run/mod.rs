@@ -19,6 +19,7 @@ pub mod redo;
 pub mod redo_error;
 mod replacing;
 pub mod reports;
+mod restoring;
 pub mod retry;
 mod row_providers;
 mod session;

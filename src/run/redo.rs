@@ -1,6 +1,6 @@
 //! Another image of jobs that succeeded: each is submitted again, which is paid for again.
 //!
-//! The image so far stays on the disk under another name, and in the history of its job.
+//! The image so far stays on the disk under another name, and in the history of its job. It is current again if no other image comes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ use crate::report::Reporters;
 use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::redo_error::RedoError;
+use crate::run::replacing::NewSeed;
 use crate::run::session::{Session, SessionClock, Work};
 use crate::run::summary::{SessionStart, Summary};
 use crate::run::{outputs, replacing, row_providers, style};
@@ -161,9 +162,12 @@ pub async fn redo(
     let plan = plan_in(&out, &*session.run, &jobs, limits.price.clone())?;
     // Images are replaced only with a token: otherwise their jobs would become pending, and `run` would submit them.
     access.check(&session.provider)?;
-    let seeds = |record: &JobRecord| (record.job.id, is_seed_new.then(|| draw(record.job.request.seed)));
+    let seeds = |record: &JobRecord| {
+        let before = record.job.request.seed;
+        NewSeed { job: record.job.id, seed: is_seed_new.then(|| draw(before)), before }
+    };
     let redone: Vec<_> = plan.jobs.iter().map(seeds).collect();
-    for (record, (_, seed)) in plan.jobs.iter().zip(&redone) {
+    for (record, NewSeed { seed, .. }) in plan.jobs.iter().zip(&redone) {
         check_request(row_providers::spec_for(&session.provider, &*session.run, &record.job)?, record, *seed)?;
     }
     replacing::replace(&out, &mut *session.run, time.began(), redone)?;

@@ -16,24 +16,32 @@ use crate::store::error::LedgerError;
 use crate::store::setting::Setting;
 use crate::store::{RunReader, RunWriter};
 
+/// Job to make again.
+pub(super) struct NewSeed {
+    pub(super) job: JobId,
+    /// Seed that was drawn; `None` keeps the request as it is.
+    pub(super) seed: Option<u64>,
+    /// Seed of the request so far.
+    pub(super) before: Option<u64>,
+}
+
 /// Has these jobs made again, each with the seed that was drawn for it. Their images keep their bytes and get new names.
-pub(super) fn replace(
-    out: &Path,
-    run: &mut dyn RunWriter,
-    at: Timestamp,
-    jobs: Vec<(JobId, Option<u64>)>,
-) -> Result<(), RunError> {
+pub(super) fn replace(out: &Path, run: &mut dyn RunWriter, at: Timestamp, jobs: Vec<NewSeed>) -> Result<(), RunError> {
     let images = place::saved::<RunError>(out, &*run)?;
     let mut redone = Vec::with_capacity(jobs.len());
-    for (id, seed) in jobs {
-        redone.push((id, Redo { seed, replaced: keep(&*images, &*run, id)? }));
+    for NewSeed { job, seed, before } in jobs {
+        let seed_before = before.filter(|_| seed.is_some());
+        redone.push((job, Redo { seed, seed_before, replaced: keep(&*images, &*run, job)? }));
     }
     let ids: Vec<_> = redone.iter().map(|(id, _)| id.to_string()).collect();
     if ids.is_empty() {
         return Ok(());
     }
+    let ids = ids.join(" ");
     run.set_setting(Setting::Redo, &at.millis().to_string())?;
-    run.set_setting(Setting::Replacing, &ids.join(" "))?;
+    run.set_setting(Setting::Replacing, &ids)?;
+    let open = run.setting(Setting::Redoing)?.filter(|open| !open.is_empty());
+    run.set_setting(Setting::Redoing, &open.map_or_else(|| ids.clone(), |open| format!("{open} {ids}")))?;
     run.redo(at, &redone)?;
     settle(out, run)
 }
@@ -103,7 +111,8 @@ pub(super) fn last_redo(run: &dyn RunReader, id: JobId) -> Result<Option<(Timest
         | EventKind::Charged(_)
         | EventKind::Ready(_)
         | EventKind::Setback(..)
-        | EventKind::Finished(_) => false,
+        | EventKind::Finished(_)
+        | EventKind::Restored(_) => false,
     });
     Ok(last.and_then(|(at, kind)| if let EventKind::Redone(redo) = kind { Some((at, redo)) } else { None }))
 }
@@ -191,14 +200,14 @@ mod tests {
             }
             if n_steps >= 3 {
                 let replaced = keep(&*place::saved::<RunError>(out, &*run).unwrap(), &*run, id).unwrap();
-                run.redo(now(2), &[(id, Redo { seed: None, replaced })]).unwrap();
+                run.redo(now(2), &[(id, Redo { replaced, ..Redo::default() })]).unwrap();
             }
             settle(out, &mut *run).unwrap();
             let recorded = run.artifacts(id).unwrap();
             assert_eq!(recorded.len(), usize::from(n_steps < 3));
             assert_eq!(text(out, NAME).is_some(), n_steps < 3, "after {n_steps}");
             assert_eq!(text(out, KEPT).is_some(), n_steps >= 1, "after {n_steps}");
-            replace(out, &mut *run, now(3), vec![(id, Some(4))]).unwrap();
+            replace(out, &mut *run, now(3), vec![NewSeed { job: id, seed: Some(4), before: None }]).unwrap();
             assert_eq!((text(out, NAME), text(out, KEPT).as_deref()), (None, Some("old")), "after {n_steps}");
             assert_eq!(run.setting(Setting::Replacing).unwrap().as_deref(), Some(""));
             let (_, redo) = last_redo(&*run, id).unwrap().unwrap();
@@ -213,12 +222,12 @@ mod tests {
     fn an_equal_new_image_keeps_its_name() {
         let (folder, mut run, id) = world();
         let out = folder.path();
-        replace(out, &mut *run, now(2), vec![(id, None)]).unwrap();
+        replace(out, &mut *run, now(2), vec![NewSeed { job: id, seed: None, before: None }]).unwrap();
         let mut run = succeed(out, run, b"old");
         run.set_setting(Setting::Replacing, &format!("{id} nonsense 00112233445566778899")).unwrap();
         settle(out, &mut *run).unwrap();
         assert_eq!((text(out, NAME).as_deref(), text(out, KEPT).as_deref()), (Some("old"), Some("old")));
-        replace(out, &mut *run, now(3), vec![(id, None)]).unwrap();
+        replace(out, &mut *run, now(3), vec![NewSeed { job: id, seed: None, before: None }]).unwrap();
         let run = succeed(out, run, b"new");
         assert_eq!((text(out, NAME).as_deref(), text(out, KEPT).as_deref()), (Some("new"), Some("old")));
         assert_eq!(run.events(id).unwrap().iter().filter(|(_, kind)| matches!(kind, EventKind::Redone(_))).count(), 2);

@@ -2,7 +2,7 @@
 //!
 //! Runs, retries and repairs are sessions. They differ in the jobs that they select.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::select;
@@ -37,7 +37,7 @@ use crate::run::error::RunError;
 use crate::run::projection::Projection;
 use crate::run::row_providers::{NamedByRows, RowProviderSet};
 use crate::run::summary::Summary;
-use crate::run::{money, place, presence, replacing, row_providers};
+use crate::run::{money, place, presence, replacing, restoring, row_providers};
 use crate::store::error::LedgerError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
@@ -72,6 +72,8 @@ pub(super) struct Session {
     time: SessionClock,
     /// Incidents of the sessions before this one.
     incidents: RunStats,
+    /// Jobs that an interrupted redo left without an image, as they failed. They have the image before again.
+    restored: Vec<JobRecord>,
 }
 
 /// Work of a session.
@@ -115,6 +117,12 @@ impl SessionClock {
     }
 }
 
+/// Completes what a redo of an earlier session left undone. Returns the jobs that have the image before again, as they failed.
+fn settle_redo(out: &Path, run: &mut dyn RunWriter, time: SessionClock) -> Result<Vec<JobRecord>, RunError> {
+    replacing::settle(out, run)?;
+    restoring::settle(out, run, time.began())
+}
+
 impl Session {
     /// Opens the ledger in the folder `out` for this provider. Creates it if it is missing.
     pub(super) fn create(
@@ -124,19 +132,19 @@ impl Session {
         time: SessionClock,
     ) -> Result<Self, RunError> {
         let mut run = consent.open(&out, Some(&provider.identity()?.to_string()), time.began())?;
-        replacing::settle(&out, &mut *run)?;
+        let restored = settle_redo(&out, &mut *run, time)?;
         run.keep_columns()?;
         let (incidents, place) = (run.incidents()?, run.images()?);
-        Ok(Self { out, run, provider, place, consent, time, incidents })
+        Ok(Self { out, run, provider, place, consent, time, incidents, restored })
     }
 
     /// Opens the ledger in the folder `out` for the provider that it names.
     pub(super) fn resume(out: PathBuf, access: &Credentials, time: SessionClock) -> Result<Self, RunError> {
         let mut run = access.consent.open(&out, None, time.began())?;
-        replacing::settle(&out, &mut *run)?;
+        let restored = settle_redo(&out, &mut *run, time)?;
         let provider = access.provider_of(&*run)?;
         let (incidents, place) = (run.incidents()?, run.images()?);
-        Ok(Self { out, run, provider, place, consent: access.consent, time, incidents })
+        Ok(Self { out, run, provider, place, consent: access.consent, time, incidents, restored })
     }
 
     /// Determines the price of an image, records it for later sessions, and checks that the limit on the cost can be kept.
@@ -200,16 +208,18 @@ impl Session {
         results.settle(&mut *self.run)?;
         let (out, SessionClock { clock, began }, incidents_before) = (self.out.clone(), self.time, self.incidents);
         let (n_to_do, counts_before, price) = (work.n_to_do, work.counts, work.limits.price.clone());
-        let cost_max = work.limits.cost_max.clone();
+        let (cost_max, mut restored_before) = (work.limits.cost_max.clone(), std::mem::take(&mut self.restored));
         let is_holding = work.limits.in_doubt == InDoubtPolicy::Hold;
         let (mut run, ended) = match n_to_do {
             0 => (self.run, Ok(None)),
             // On the heap, so that the futures of callers stay small.
             _ => Box::pin(self.drive_jobs(work, &results, reporters, stops)).await?,
         };
+        let restored = restoring::settle(&out, &mut *run, clock.now().wall());
         // Results show what is recorded, whatever ended the run. The reason for the end is reported first.
         let refreshed = results.refresh(&mut *run, progress);
         let stop = ended?;
+        restored_before.extend(restored?);
         let other_sizes = refreshed?;
         if stop.is_none() {
             replacing::close_redo(&mut *run)?;
@@ -239,6 +249,7 @@ impl Session {
             n_outstanding,
             n_not_chosen: 0,
             failures: run.failures(FAILURES_MAX)?,
+            restored: restored_before,
             other_sizes,
             present: presence::look(&*place::saved::<RunError>(&out, &*run)?, &*run)?,
             results: results.path().to_owned(),

@@ -90,6 +90,8 @@ pub struct Summary {
     pub n_not_chosen: u64,
     /// First few jobs without an image.
     pub failures: Vec<JobRecord>,
+    /// Jobs that were made again without success, as they failed. Each has the image before again.
+    pub restored: Vec<JobRecord>,
     /// Images of another size than was asked for; not counted if nothing has changed since the last run.
     pub other_sizes: OtherSizes,
     /// Presence of the recorded images on the disk.

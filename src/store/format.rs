@@ -185,6 +185,7 @@ pub(super) fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) 
         EventKind::Reopened(ReopenTarget::Fetch) => ("reopened", Some("fetch".to_owned())),
         EventKind::Reopened(ReopenTarget::Submit) => ("reopened", Some("submit".to_owned())),
         EventKind::Redone(redo) => ("redone", Some(redo::redo_text(redo))),
+        EventKind::Restored(restored) => ("restored", Some(redo::restored_text(restored))),
     }
 }
 
@@ -208,6 +209,7 @@ pub(super) fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> 
             _ => None,
         },
         "redone" => Some(EventKind::Redone(redo::redo_from(detail?)?)),
+        "restored" => Some(EventKind::Restored(redo::restored_from(detail?)?)),
         _ => None,
     }
 }
@@ -215,7 +217,7 @@ pub(super) fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::event::{Redo, ReplacedImage};
+    use crate::model::event::{Redo, ReplacedImage, Restored};
     use crate::model::outcome::{Artifact, ImageFormat};
 
     #[test]
@@ -286,7 +288,16 @@ mod tests {
             EventKind::Reopened(ReopenTarget::Fetch),
             EventKind::Reopened(ReopenTarget::Submit),
             EventKind::Redone(Redo::default()),
-            EventKind::Redone(Redo { seed: Some(7), replaced: vec![replaced(), replaced()] }),
+            EventKind::Redone(Redo { seed: Some(7), seed_before: None, replaced: vec![replaced(), replaced()] }),
+            EventKind::Redone(Redo { seed: Some(7), seed_before: Some(0), replaced: vec![] }),
+            EventKind::Restored(Restored::default()),
+            EventKind::Restored(Restored {
+                seed: Some(7),
+                task: Some(TaskId("507\"5521".into())),
+                submitted_at: Some(Timestamp::from_millis(7)),
+                finished_at: Some(Timestamp::from_millis(-8)),
+                images: vec![replaced()],
+            }),
         ];
         for fault in faults {
             for stage in [Stage::Submit, Stage::Poll, Stage::Download, Stage::Task] {

@@ -38,7 +38,7 @@ use futures::future::BoxFuture;
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::event::{Event, EventKind, Redo};
+use crate::model::event::{Event, EventKind, Redo, Restored};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::money::Charge;
@@ -215,6 +215,10 @@ pub trait RunWriter: RunReader + Send {
     /// The images so far leave the record of the job, and stay in its [events](RunReader::events). A seed that was drawn replaces
     /// that of the job's request for good: also if the manifest is imported again. The id of the job stays.
     fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> Result<u64, LedgerError>;
+
+    /// Records that these jobs return to the images that they had before they were [made again](Self::redo), all or none of them, and
+    /// returns the number of those that were recorded. A job that has not failed is left as it is. Its faults stay in its events.
+    fn restore(&mut self, at: Timestamp, jobs: &[(JobId, Restored)]) -> Result<u64, LedgerError>;
 
     /// Imports the rows of a manifest and its facts, all or none: also if the rows end with an error, or `accept` returns one.
     /// Jobs that the manifest no longer has keep their records, and come back with the same row.

@@ -1,6 +1,6 @@
 //! Selection of the jobs to reopen, and the events that reopen one or have it made again.
 
-use crate::model::event::{Event, EventKind, Redo, ReopenTarget, Stage};
+use crate::model::event::{Event, EventKind, Redo, ReopenTarget, Restored, Stage};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
@@ -89,6 +89,13 @@ pub(crate) fn redoing(at: Timestamp, record: &JobRecord, redo: &Redo) -> Option<
     let JobRecord { job, state } = record;
     let is_done = job.index > 0 && matches!(state.phase, Phase::Finished(Outcome::Succeeded(_)));
     is_done.then(|| Event { job: job.id, index: job.index, at, kind: EventKind::Redone(redo.clone()) })
+}
+
+/// Returns the event that returns a job to the images that it had; `None` if it has not failed.
+pub(crate) fn restoring(at: Timestamp, record: &JobRecord, restored: &Restored) -> Option<Event> {
+    let JobRecord { job, state } = record;
+    let has_failed = matches!(state.phase, Phase::Finished(Outcome::Failed(_)));
+    has_failed.then(|| Event { job: job.id, index: job.index, at, kind: EventKind::Restored(restored.clone()) })
 }
 
 /// Returns whether a job is held with a task that seems lost. Another payment for it needs the user's request.

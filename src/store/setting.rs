@@ -43,6 +43,8 @@ pub enum Setting {
     ResultsRevision,
     /// Ids of the jobs whose images are being replaced, with spaces; empty for none.
     Replacing,
+    /// Ids of the jobs that were made again and have no new image yet, with spaces; empty for none.
+    Redoing,
     /// Time of a redo whose end no session has seen, in milliseconds; empty for none.
     Redo,
 }
@@ -71,6 +73,7 @@ impl Setting {
             Self::ShuffleSeed => "shuffle",
             Self::ResultsRevision => "results",
             Self::Replacing => "replacing",
+            Self::Redoing => "redoing",
             Self::Redo => "redo",
         }
     }

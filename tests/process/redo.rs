@@ -151,21 +151,90 @@ fn a_dry_run_tells_the_cost_and_changes_nothing() {
     expect_code(&bench.output(&["verify", "out"]), 0);
 }
 
-/// Goal: the image that was paid for stays readable although the new one is refused. Method: the provider refuses the second submission.
-#[test]
-fn a_refused_redo_leaves_the_old_image_on_the_disk_and_in_the_history() {
+/// Returns a bench whose two jobs have their images, and its server.
+fn served() -> (Bench, Served) {
     let bench = Bench::new(quick());
-    bench.csv(1);
+    bench.write("p.csv", "id,prompt,seed\ncat,a cat,5\ndog,a dog,\n");
     let api = Served::new(&bench, &[]);
-    expect_code(&bench.output(&["run", "prompts.csv", "-o", "out", "--base-url", &api.url, "-q"]), 0);
-    let old = images(&bench, "images");
-    let _api = api.again(&bench, &["--fail-rate", "1"]);
-    expect_code(&redo(&bench, &["1", "--new-seed"]), 100);
-    assert_eq!(bench.results()[0]["status"], "moderated");
-    assert!(images(&bench, "images").is_empty());
-    assert_eq!(images(&bench, "replaced").into_values().collect::<Vec<_>>(), old.into_values().collect::<Vec<_>>());
-    let log = stdout(&bench.output(&["log", "out", "1"]));
-    assert!(log.contains("the image before is kept as replaced/images/"), "{log}");
+    let args = ["run", "p.csv", "-o", "out", "--base-url", &api.url, "-q", "--sidecar", "json"];
+    expect_code(&bench.output(&args), 0);
+    (bench, api)
+}
+
+/// Goal: the image that was paid for is what the job has, if the new one is refused. Method: a provider that refuses the prompt, one that
+/// refuses the request, and one that fails every task; then look at all that shows the job, and at `retry`, `verify` and `redo`.
+#[test]
+fn a_failed_redo_returns_to_the_image_before() {
+    for (n, faults) in [&["--fail-rate", "1"][..], &["--fault", "task-failed=1"]].into_iter().enumerate() {
+        let (bench, api) = served();
+        let (old, rows) = (images(&bench, "images"), bench.results());
+        let api = api.again(&bench, faults);
+        let output = redo(&bench, &["cat", "dog", "--new-seed", "--resubmits", "0"]);
+        expect_code(&output, 100);
+        let words = stderr(&output);
+        let told = "2 jobs made again have no other image; their images before are current again:\n  000001 a cat: ";
+        assert!(words.contains(told), "{words}");
+        assert_eq!((images(&bench, "images"), images(&bench, "replaced").len()), (old.clone(), 0), "{words}");
+        for (row, was) in bench.results().iter().zip(&rows) {
+            for column in ["status", "file_name", "seed", "task_id", "submitted_at", "finished_at", "sha256", "error"] {
+                assert_eq!(row.get(column), was.get(column), "{column}");
+            }
+        }
+        let log = stdout(&bench.output(&["log", "out", "cat"]));
+        assert!(log.contains("failed: ") && log.contains("is current again: images/000001-a-cat.png"), "{log}");
+        expect_code(&bench.output(&["verify", "out"]), 0);
+        let exported = bench.output(&["export", "out", "--to", "imagefolder", "-o", "data"]);
+        expect_code(&exported, 0);
+        let n_exported = files(&bench.path("data")).iter().filter(|name| name.contains(".png")).count();
+        assert_eq!(n_exported, 2);
+        expect_code(&bench.output(&["retry", "out", "--progress", "none"]), 0);
+        let again = ["run", "p.csv", "-o", "out", "--base-url", &api.url, "--progress", "none"];
+        expect_code(&bench.output(&again), 0);
+        let quiet = bench.output(&["redo", "out", "cat", "-q", "--resubmits", "0"]);
+        expect_code(&quiet, 100);
+        assert!(stderr(&quiet).contains("error: 1 job made again has no other image"), "{}", stderr(&quiet));
+        let _api = api.again(&bench, &[]);
+        expect_code(&redo(&bench, &["cat", "--new-seed"]), 0);
+        assert_eq!((images(&bench, "replaced").len(), bench.results()[0]["status"].as_str()), (2, "succeeded"), "{n}");
+        assert_ne!(images(&bench, "images"), old);
+    }
+}
+
+/// Goal: neither a kill nor a file of the user's costs the image before. Method: kill -9 at random moments of a redo that fails, then the
+/// same command; in the second round a file has the image's name.
+#[test]
+fn a_killed_redo_that_fails_returns_to_the_image_before() {
+    let mut rng = fastrand::Rng::with_seed(4713);
+    for is_taken in [false, true] {
+        let (bench, api) = served();
+        let old = images(&bench, "images");
+        let api = api.again(&bench, &["--fail-rate", "1"]);
+        for _ in 0..6 {
+            let args = ["redo", "out", "cat", "dog", "--new-seed", "--progress", "none"];
+            let mut child = bench.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(rng.u64(0..150)));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let kept: Vec<_> = [images(&bench, "images"), images(&bench, "replaced")].into_iter().flatten().collect();
+            assert!(old.values().all(|bytes| kept.iter().any(|(_, other)| other == bytes)), "{kept:?}");
+            let name = bench.path("out/images/000001-a-cat.png");
+            if is_taken && bench.path("out/images").is_dir() && !name.exists() {
+                fs::write(name, "mine").unwrap();
+            }
+        }
+        redo(&bench, &["cat", "dog"]);
+        let rows = bench.results();
+        assert!(rows.iter().all(|row| row["status"] == "succeeded"), "{rows:?}");
+        assert_eq!((rows[0]["seed"].as_str(), rows[1]["seed"].as_str()), ("5", ""));
+        expect_code(&bench.output(&["verify", "out"]), 0);
+        let current = rows.iter().map(|row| hash(&fs::read(bench.path("out").join(&row["file_name"])).unwrap()));
+        let current: Vec<_> = current.collect();
+        assert!(current.iter().all(|bytes| old.values().any(|other| other == bytes)));
+        if bench.path("out/images/000001-a-cat.png").metadata().unwrap().len() == 4 {
+            assert_eq!(rows[0]["file_name"], "replaced/images/000001-a-cat.png");
+        }
+        drop(api);
+    }
 }
 
 /// Goal: a damaged or missing image does not hinder the job, and a token is needed before anything is changed. Method: damage one image,

@@ -43,7 +43,7 @@ fn crashed_at(at_step: u64, seed: u64, faults: &[&str]) -> bool {
 
         let kept_as = world.store.keep(&old).unwrap().unwrap();
         let replaced = ReplacedImage { artifact: old.clone(), kept_as };
-        let redo = Redo { seed: Some(SEED), replaced: vec![replaced.clone()] };
+        let redo = Redo { seed: Some(SEED), seed_before: None, replaced: vec![replaced.clone()] };
         assert_eq!(world.ledger.redo(NOW, &[(before[1].job.id, redo)]), 1);
         // Every third process dies before the first name is free. The next one would free it; here the new image finds it in use.
         if !at_step.is_multiple_of(3) {
@@ -96,7 +96,7 @@ fn a_calm_redo_pays_once_for_each_job() {
                 let kept_as = world.store.keep(&artifact).unwrap().unwrap();
                 ReplacedImage { artifact, kept_as }
             });
-            (record.job.id, Redo { seed: Some(n), replaced: replaced.collect() })
+            (record.job.id, Redo { seed: Some(n), seed_before: None, replaced: replaced.collect() })
         });
         let redone: Vec<_> = redone.collect();
         assert_eq!(world.ledger.redo(NOW, &redone), 4);

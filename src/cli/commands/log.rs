@@ -9,7 +9,7 @@ use crate::cli::flags::run_folder;
 use crate::cli::messages::local_time::beside;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, excerpt};
-use crate::model::event::{EventKind, Redo, ReopenTarget, ReplacedImage};
+use crate::model::event::{EventKind, Redo, ReopenTarget, ReplacedImage, Restored};
 use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
@@ -105,12 +105,13 @@ fn line(at: Timestamp, kind: &EventKind) -> String {
         EventKind::Reopened(ReopenTarget::Fetch) => "reopened, to fetch its images again".to_owned(),
         EventKind::Reopened(ReopenTarget::Submit) => "reopened, to be submitted again".to_owned(),
         EventKind::Redone(redo) => redone(redo),
+        EventKind::Restored(restored) => restored_words(restored),
     };
     format!("{}{}  {words}", rfc3339(at), beside(at))
 }
 
 /// Formats a redo, with the images that the job had.
-fn redone(Redo { seed, replaced }: &Redo) -> String {
+fn redone(Redo { seed, replaced, .. }: &Redo) -> String {
     let seed = seed.map_or_else(String::new, |seed| format!(" with the new seed {seed}"));
     let image = |image: &ReplacedImage| {
         let Artifact { bytes, width, height, sha256, .. } = &image.artifact;
@@ -119,6 +120,13 @@ fn redone(Redo { seed, replaced }: &Redo) -> String {
     };
     let images: Vec<_> = replaced.iter().map(image).collect();
     format!("made again on request{seed}, to be submitted again{}", images.concat())
+}
+
+/// Formats the return of a job to its images.
+fn restored_words(Restored { task, images, .. }: &Restored) -> String {
+    let names: Vec<_> = images.iter().map(|image| escape(&image.artifact.file_name)).collect();
+    let task = task.as_ref().map_or_else(String::new, |task| format!(" of task {}", excerpt(&task.0, TEXT_CHARS_MAX)));
+    format!("its image before{task} is current again: {}", names.join(" "))
 }
 
 fn fault_words(fault: &Fault) -> String {

@@ -25,7 +25,7 @@ const EXIT_CODES: &str = "
 | 4 | another process is running this batch | wait for its end; `status` shows how far it is |
 | 5 | this part is done, and other jobs are outstanding (`--limit`) | run the same command again for more |
 | 75 | stopped before the end: quota, outage, or a limit on cost, time or failures | run the same command again, when the message says so |
-| 100 | finished, and some jobs have no image, or images on record are not on the disk | `retry`, or `verify` with `--repair` |
+| 100 | finished, and some jobs have no image, or no other one after `redo`, or images on record are not on the disk | `retry`, or `verify` with `--repair` |
 | 129, 130, 143 | interrupted by SIGHUP, SIGINT or SIGTERM | run the same command again |
 ";
 

@@ -1,5 +1,8 @@
 //! Summary at the end of a run: counts, location, failures with reasons, and the next steps.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,6 +68,7 @@ pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Optio
         let mut lines = vec![format!("nothing to do: {} in {out}", standing(counts))];
         lines.extend(missing(present, &out));
         lines.extend(failed(failures, counts));
+        lines.extend(not_remade(summary));
         lines.extend(fail_under.map(|share| share_words(share, counts)));
         lines.extend(next_steps(counts, &out));
         return lines;
@@ -77,6 +81,7 @@ pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Optio
     );
     lines.extend(excess.zip(price.as_ref()).map(|(excess, price)| start::excess_words(excess, &price.unit)));
     lines.extend(failed(failures, counts));
+    lines.extend(not_remade(summary));
     lines.extend(fail_under.map(|share| share_words(share, counts)));
     lines.extend(stop.as_ref().map(|stop| stopped(stop, summary)));
     lines.extend(missing(present, &out));
@@ -90,14 +95,6 @@ pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Optio
         lines.extend(next_steps(counts, &out));
     }
     lines
-}
-
-/// Formats the only line of a quiet run whose jobs have not all their images.
-pub(crate) fn failed_quietly(summary: &Summary, out: &Path) -> String {
-    let Summary { counts, present, .. } = summary;
-    let n = counts.n_jobs() - counts.n_succeeded + present.n_missing;
-    let out = escape(&out.display().to_string());
-    format!("error: {n} of {} have no image; for the reasons: promptbatch status {out}", jobs(counts.n_jobs()))
 }
 
 /// Names the commands that continue a run whose last command may have been interrupted. Empty if every job has its image.
@@ -143,6 +140,36 @@ pub(crate) fn gallery(summary: &Summary, out: &Path) -> Option<String> {
     let n_made = summary.counts.n_succeeded.saturating_sub(summary.counts_before.n_succeeded);
     (n_made > 0 && summary.stop.is_none())
         .then(|| format!("to look at the images: promptbatch gallery {}", escape(&out.display().to_string())))
+}
+
+/// Formats the jobs whose repetition failed, with the reasons.
+fn not_remade(summary: &Summary) -> Vec<String> {
+    const SHOWN_MAX: usize = 10;
+    let restored = &summary.restored;
+    let mut lines: Vec<String> = not_remade_words(restored.len() as u64).map(|words| words + ":").into_iter().collect();
+    lines.extend(restored.iter().take(SHOWN_MAX).map(failure));
+    let n_more = restored.len().saturating_sub(SHOWN_MAX);
+    lines.extend((n_more > 0).then(|| format!("  and {n_more} more: see promptbatch log")));
+    lines
+}
+
+/// Formats the only line of a quiet run whose jobs have not all their images.
+pub(crate) fn failed_quietly(summary: &Summary, out: &Path) -> String {
+    let Summary { counts, present, restored, .. } = summary;
+    let n = counts.n_jobs() - counts.n_succeeded + present.n_missing;
+    let out = escape(&out.display().to_string());
+    match not_remade_words(restored.len() as u64) {
+        Some(words) if n == 0 => format!("error: {words}; for the reasons: promptbatch log {out} JOB"),
+        Some(_) | None => {
+            format!("error: {n} of {} have no image; for the reasons: promptbatch status {out}", jobs(counts.n_jobs()))
+        }
+    }
+}
+
+/// Says how many jobs have no other image although they were made again. `None` for none.
+fn not_remade_words(n: u64) -> Option<String> {
+    let (have, keep) = if n == 1 { ("has", "its image before is") } else { ("have", "their images before are") };
+    (n > 0).then(|| format!("{} made again {have} no other image; {keep} current again", jobs(n)))
 }
 
 /// Warns about recorded images that are not on the disk, and names the command that fixes it. `None` if no image is
@@ -272,16 +299,16 @@ pub(crate) fn noted(incidents: &RunStats) -> Option<String> {
     (!words.is_empty()).then(|| format!("note: {}", words.join("; ")))
 }
 
+/// Formats a failed job with its reason.
+fn failure(record: &JobRecord) -> String {
+    let prompt = excerpt(&record.job.request.prompt, PROMPT_CHARS_MAX);
+    let reason = record.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
+    format!("  {:06} {prompt}: {}", record.job.index, excerpt(&reason, REASON_CHARS_MAX))
+}
+
 /// Formats the listed failed jobs, and the number of further ones.
 pub(crate) fn failed(failures: &[JobRecord], counts: &StatusCounts) -> Vec<String> {
-    let mut lines: Vec<String> = failures
-        .iter()
-        .map(|record| {
-            let prompt = excerpt(&record.job.request.prompt, PROMPT_CHARS_MAX);
-            let reason = record.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
-            format!("  {:06} {prompt}: {}", record.job.index, excerpt(&reason, REASON_CHARS_MAX))
-        })
-        .collect();
+    let mut lines: Vec<String> = failures.iter().map(failure).collect();
     let n_more = counts.n_without_image().saturating_sub(failures.len() as u64);
     if n_more > 0 {
         lines.push(format!("  and {n_more} more: see the column `error` in results.csv"));
@@ -365,46 +392,4 @@ fn capped_words(capped: &CostLimitReached) -> String {
     escape(&format!(
         "stopped at {at} of {limit}{doubts}; run again with a higher limit, as the next image costs {next}"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
-
-    fn hours(n: i64) -> Timestamp {
-        Timestamp::from_millis(NOW.millis() + n * 3_600_000)
-    }
-
-    #[test]
-    fn a_reset_within_a_day_is_named() {
-        let words = come_back(hours(7), NOW);
-        assert!(words.contains(&rfc3339(hours(7))) && words.ends_with("in 7 h"), "{words}");
-    }
-
-    /// Uses reset times in the year 9999, in 1970, now, in 26 hours, and beyond all dates.
-    #[test]
-    fn a_reset_that_makes_no_sense_is_not_named() {
-        for millis in [253_402_300_799_000, 0, NOW.millis(), hours(26).millis(), i64::MAX, i64::MIN] {
-            let words = come_back(Timestamp::from_millis(millis), NOW);
-            assert!(words.starts_with("; come back tomorrow") && !words.contains(", in"), "{millis}: {words}");
-        }
-    }
-
-    fn counts(n_succeeded: u64, n_failed: u64) -> StatusCounts {
-        StatusCounts { n_succeeded, n_failed, ..StatusCounts::default() }
-    }
-
-    #[test]
-    fn a_share_is_reached_exactly_or_not() {
-        let share: Percentage = "98%".parse().unwrap();
-        let is_reached =
-            |share: Percentage, counts: &StatusCounts| share.is_reached(counts.n_succeeded, counts.n_jobs());
-        assert!(is_reached(share, &counts(98, 2)) && !is_reached(share, &counts(97, 2)));
-        assert!(is_reached(share, &StatusCounts::default()), "of none, all");
-        assert!(!is_reached("100%".parse().unwrap(), &counts(u64::MAX >> 1, 1)));
-        assert_eq!(share_words(share, &counts(9799, 201)), "97.9% succeeded, below the required 98% (--fail-under)");
-        assert_eq!(share_words(share, &counts(98, 2)), "98.0% succeeded (required: 98%, --fail-under)");
-    }
 }

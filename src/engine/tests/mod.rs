@@ -216,7 +216,7 @@ fn word(kind: &EventKind) -> String {
         EventKind::Setback(stage, fault) => format!("{}!{}", stage.as_str(), fault.kind.code()),
         EventKind::Finished(Outcome::Succeeded(_)) => "succeeded".into(),
         EventKind::Finished(Outcome::Failed(fault)) => format!("failed:{}", fault.kind.code()),
-        EventKind::Reopened(_) | EventKind::Redone(_) => "reopened".into(),
+        EventKind::Reopened(_) | EventKind::Redone(_) | EventKind::Restored(_) => "reopened".into(),
     }
 }
 

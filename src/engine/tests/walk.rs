@@ -82,7 +82,8 @@ fn note(witness: &mut Witness, kind: &EventKind) {
         | EventKind::Ready(_)
         | EventKind::Setback(..)
         | EventKind::Reopened(_)
-        | EventKind::Redone(_) => (),
+        | EventKind::Redone(_)
+        | EventKind::Restored(_) => (),
     }
     assert!(witness.n_accepted <= 1 + witness.n_lost, "an accepted task is submitted again only when it is lost");
     assert!(witness.n_lost <= 2 && witness.n_lost + witness.n_in_doubt <= 3, "and only as often as the limit says");

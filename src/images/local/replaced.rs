@@ -40,6 +40,13 @@ fn is_named(from: &Path, to: &Path) -> Result<bool, StoreError> {
     copy.sync().and_then(|()| copy.rename_new(to)).map_err(at("write", to))
 }
 
+/// Gives a kept image its first name again, unless a file has it.
+pub(super) fn give_back(out: &Path, image: &ReplacedImage) -> Result<(), StoreError> {
+    let folder = Folders::open(out)?.make_ready(folder_of(&image.artifact.file_name))?;
+    is_named(&out.join(&image.kept_as), &out.join(&image.artifact.file_name))?;
+    sync_folder(&folder)
+}
+
 /// Removes the first name of a kept image, and moves its sidecar file for machines.
 pub(super) fn release(out: &Path, image: &ReplacedImage, task: Option<&TaskId>) -> Result<(), StoreError> {
     // A folder that is a symbolic link is refused: nothing outside is removed.

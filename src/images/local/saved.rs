@@ -88,6 +88,14 @@ impl SavedImages for LocalImages {
         replaced::release(&self.out, image, task)
     }
 
+    fn give_back(&self, image: &ReplacedImage) -> Result<bool, StoreError> {
+        if self.verify(&image.kept()).is_err() || self.path(&image.artifact.file_name).is_none() {
+            return Ok(false);
+        }
+        replaced::give_back(&self.out, image)?;
+        Ok(self.verify(&image.artifact).is_ok())
+    }
+
     fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_> {
         Box::new(FileNames { out: &self.out, folders: vec!["images".to_owned()], entries: None })
     }

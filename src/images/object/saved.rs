@@ -204,6 +204,18 @@ impl SavedImages for ObjectImages {
         })
     }
 
+    fn give_back(&self, image: &ReplacedImage) -> Result<bool, StoreError> {
+        let image = image.clone();
+        self.wait(|bucket| async move {
+            match read(&bucket, &image.kept()).await? {
+                Ok(bytes) if is_inside(&image.artifact.file_name) => {
+                    bucket.put(&image.artifact.file_name, &bytes).await
+                }
+                Ok(_) | Err(_) => Ok(false),
+            }
+        })
+    }
+
     fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_> {
         let (sender, names) = sync_channel(NAMES_MAX);
         self.wait(|bucket| async move {

@@ -9,7 +9,7 @@ use crate::fsio::atomic_file::AtomicFile;
 use crate::fsio::folder;
 use crate::images::error::StoreError;
 use crate::images::{SavedImages, adapters};
-use crate::model::event::{Event, EventKind, Redo};
+use crate::model::event::{Event, EventKind, Redo, Restored};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::model::storage_url::StorageUrl;
@@ -54,8 +54,11 @@ fn placed(
     taken: &mut HashMap<String, JobId>,
 ) -> Result<Event, MergeError> {
     let job = event.job;
-    let images = match &mut event.kind {
-        EventKind::Finished(Outcome::Succeeded(images) | Outcome::Failed(Fault { kept: images, .. })) => images,
+    let images: Vec<&mut Artifact> = match &mut event.kind {
+        EventKind::Finished(Outcome::Succeeded(images) | Outcome::Failed(Fault { kept: images, .. })) => {
+            images.iter_mut().collect()
+        }
+        EventKind::Restored(Restored { images, .. }) => images.iter_mut().map(|image| &mut image.artifact).collect(),
         EventKind::Redone(Redo { replaced, .. }) => {
             for image in replaced {
                 let failed = |source| MergeError::Image { image: image.kept_as.clone(), out: out.to_owned(), source };

@@ -322,6 +322,7 @@ macro_rules! conformance {
                     a_job_that_is_made_again_is_submitted_anew_and_keeps_its_past
                     a_drawn_seed_stays_whatever_is_imported
                     only_jobs_that_succeeded_are_made_again
+                    a_failed_repetition_returns_to_the_images_before
                 }
                 retrying {
                     any_jobs_can_be_selected

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::amount::Amount;
-use crate::model::event::{Redo, ReplacedImage};
-use crate::model::phase::Phase;
+use crate::model::event::{Redo, ReplacedImage, Restored};
+use crate::model::phase::{JobState, Phase};
 use crate::model::price::Price;
 use crate::store::selection::RetrySelection;
 
@@ -29,7 +29,7 @@ pub(super) fn a_job_that_is_made_again_is_submitted_anew_and_keeps_its_past<P: T
     let mut run = succeeded_run(&place, &["cat", "dog"]);
     let before = all(&*run);
     let job = before[0].job.id;
-    let redo = Redo { seed: None, replaced: vec![replaced("0-a"), replaced("0-b")] };
+    let redo = Redo { replaced: vec![replaced("0-a"), replaced("0-b")], ..Redo::default() };
     assert_eq!(run.redo(NOW, &[(job, redo.clone())]).unwrap(), 1);
     let after = all(&*run);
     assert_eq!((statuses(&*run), &after[1], &after[0].job), (vec!["pending", "succeeded"], &before[1], &before[0].job));
@@ -58,7 +58,7 @@ pub(super) fn a_drawn_seed_stays_whatever_is_imported<P: TestPlace>() {
     let mut run = succeeded_run(&place, &["cat", "dog"]);
     let before = all(&*run)[0].job.clone();
     let drawn = |run: &mut dyn RunWriter, seed| {
-        run.redo(NOW, &[(before.id, Redo { seed: Some(seed), replaced: vec![] })]).unwrap()
+        run.redo(NOW, &[(before.id, Redo { seed: Some(seed), ..Redo::default() })]).unwrap()
     };
     assert_eq!(drawn(&mut *run, 7), 1);
     for (prompts, index) in [(&["cat", "dog"][..], 1), (&["dog", "cat"], 2), (&["dog"], 0), (&["cat"], 1)] {
@@ -76,6 +76,44 @@ pub(super) fn a_drawn_seed_stays_whatever_is_imported<P: TestPlace>() {
     assert_eq!((drawn(&mut *run, 8), all(&*run)[0].job.request.seed), (1, Some(8)));
     drop(run);
     assert_eq!(all(&*place.read())[0].job.request.seed, Some(8));
+}
+
+/// Goal: a job whose repetition failed is again what it was, with every fact of its image. Method: two such jobs, one with a drawn seed; a
+/// job that succeeded, an unfinished one and an unknown one stay as they are; a second return changes nothing.
+pub(super) fn a_failed_repetition_returns_to_the_images_before<P: TestPlace>() {
+    let place = P::new();
+    let mut run = succeeded_run(&place, &["cat", "dog", "cow", "hen"]);
+    let before = all(&*run);
+    let id = |n: usize| before[n].job.id;
+    let images = |n: usize| vec![replaced(&format!("{n}-a")), replaced(&format!("{n}-b"))];
+    let redo = |n: usize, seed| (id(n), Redo { seed, seed_before: None, replaced: images(n) });
+    assert_eq!(run.redo(NOW, &[redo(0, Some(7)), redo(1, None), redo(3, None)]).unwrap(), 3);
+    let mut driven = Driven::start(run, JobScope::Unfinished);
+    let records = driven.load(10).jobs;
+    driven.live(&records[0], [EventKind::SubmitStarted, accepted("again"), failed(FaultKind::Moderated)]);
+    driven.live(&records[1], [EventKind::SubmitStarted, failed(FaultKind::InvalidRequest)]);
+    let mut run = driven.close();
+    let restored = |n: usize| {
+        let JobState { task, submitted_at, finished_at, .. } = before[n].state.clone();
+        (id(n), Restored { seed: None, task, submitted_at, finished_at, images: images(n) })
+    };
+    let unknown = (JobId::from_bytes([9; 10]), Restored::default());
+    let restored = [restored(0), restored(1), restored(2), restored(3), unknown];
+    assert_eq!((run.restore(NOW, &restored).unwrap(), run.restore(NOW, &restored).unwrap()), (2, 0));
+    assert_eq!(statuses(&*run), ["succeeded", "succeeded", "succeeded", "pending"]);
+    for (n, was) in before.iter().enumerate().take(3) {
+        let now = &all(&*run)[n];
+        assert_eq!((&now.job, &now.state.phase, &now.state.task), (&was.job, &was.state.phase, &was.state.task));
+        let times = |state: &JobState| (state.submitted_at, state.finished_at);
+        assert_eq!(
+            (times(&now.state), run.artifacts(was.job.id).unwrap()),
+            (times(&was.state), was.state.artifacts().to_vec())
+        );
+    }
+    let told = run.events(id(0)).unwrap();
+    assert_eq!(told.last(), Some(&(NOW, EventKind::Restored(restored[0].1.clone()))));
+    assert_eq!(told.iter().filter(|(_, kind)| matches!(kind, EventKind::Finished(_))).count(), 2, "the fault stays");
+    run.check_whole().unwrap();
 }
 
 /// Goal: nothing is paid for again that has no image yet, and no job twice. Method: jobs in every phase, a job that left the manifest, an

@@ -1,16 +1,18 @@
-//! Encoding of the event that has a job made again: the drawn seed, and the images that the job had.
+//! Encoding of the events that have a job made again, and that return it to the images that it had.
 
 use serde_json::{Map, Value, json};
 
-use crate::model::event::{Redo, ReplacedImage};
-use crate::model::outcome::{Artifact, ImageFormat};
+use crate::model::event::{Redo, ReplacedImage, Restored};
+use crate::model::outcome::{Artifact, ImageFormat, TaskId};
 use crate::model::picture::hex;
+use crate::model::time::Timestamp;
 
 /// Writes the data of a job that is made again as one JSON object.
 pub(super) fn redo_text(redo: &Redo) -> String {
-    let Redo { seed, replaced } = redo;
+    let Redo { seed, seed_before, replaced } = redo;
     let mut parts = Map::new();
     parts.extend(seed.map(|seed| ("seed".to_owned(), json!(seed))));
+    parts.extend(seed_before.map(|seed| ("seed_before".to_owned(), json!(seed))));
     parts.insert("replaced".to_owned(), replaced.iter().map(image_value).collect());
     Value::Object(parts).to_string()
 }
@@ -18,10 +20,39 @@ pub(super) fn redo_text(redo: &Redo) -> String {
 /// Parses what [`redo_text`] wrote; `None` if the text is something else.
 pub(super) fn redo_from(text: &str) -> Option<Redo> {
     let parts: Map<String, Value> = serde_json::from_str(text).ok()?;
-    let seed = parts.get("seed").map(Value::as_u64);
-    let seed = if seed == Some(None) { return None } else { seed.flatten() };
-    let replaced = parts.get("replaced")?.as_array()?.iter().map(image_from).collect::<Option<_>>()?;
-    Some(Redo { seed, replaced })
+    let seed = |name| parts.get(name).map_or(Some(None), |seed| seed.as_u64().map(Some));
+    Some(Redo { seed: seed("seed")?, seed_before: seed("seed_before")?, replaced: images_from(&parts, "replaced")? })
+}
+
+/// Writes the data of a job that returns to its images as one JSON object.
+pub(super) fn restored_text(restored: &Restored) -> String {
+    let Restored { seed, task, submitted_at, finished_at, images } = restored;
+    let mut parts = Map::new();
+    parts.extend(seed.map(|seed| ("seed".to_owned(), json!(seed))));
+    parts.extend(task.as_ref().map(|task| ("task".to_owned(), json!(task.0))));
+    parts.extend(submitted_at.map(|at| ("submitted_at".to_owned(), json!(at.millis()))));
+    parts.extend(finished_at.map(|at| ("finished_at".to_owned(), json!(at.millis()))));
+    parts.insert("images".to_owned(), images.iter().map(image_value).collect());
+    Value::Object(parts).to_string()
+}
+
+/// Parses what [`restored_text`] wrote; `None` if the text is something else.
+pub(super) fn restored_from(text: &str) -> Option<Restored> {
+    let parts: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let time = |name| {
+        parts.get(name).map_or(Some(None), |time| time.as_i64().map(|millis| Some(Timestamp::from_millis(millis))))
+    };
+    Some(Restored {
+        seed: parts.get("seed").map_or(Some(None), |seed| seed.as_u64().map(Some))?,
+        task: parts.get("task").map_or(Some(None), |task| task.as_str().map(|task| Some(TaskId(task.to_owned()))))?,
+        submitted_at: time("submitted_at")?,
+        finished_at: time("finished_at")?,
+        images: images_from(&parts, "images")?,
+    })
+}
+
+fn images_from(parts: &Map<String, Value>, name: &str) -> Option<Vec<ReplacedImage>> {
+    parts.get(name)?.as_array()?.iter().map(image_from).collect()
 }
 
 fn image_value(image: &ReplacedImage) -> Value {
@@ -72,6 +103,9 @@ mod tests {
         let short = format!(r#"{{"replaced":[{image}]}}"#);
         for text in ["", "{}", "[]", r#"{"seed":-1,"replaced":[]}"#, r#"{"replaced":[1]}"#, &short] {
             assert_eq!(redo_from(text), None, "{text}");
+        }
+        for text in ["", "{}", "[]", r#"{"images":[1]}"#, r#"{"seed":-1,"images":[]}"#, r#"{"task":7,"images":[]}"#] {
+            assert_eq!(restored_from(text), None, "{text}");
         }
         assert!(redo_from(&short.replace("\"00\"", &format!("\"{}\"", "00".repeat(32)))).is_some());
     }

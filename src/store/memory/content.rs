@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::event::{Event, EventKind, Redo};
+use crate::model::event::{Event, EventKind, Redo, Restored};
 use crate::model::job::{Job, JobId, JobSpec};
 use crate::model::outcome::{Outcome, TaskId};
 use crate::model::phase::{JobRecord, JobState, Phase};
@@ -11,7 +11,7 @@ use crate::model::request::ContentHash;
 use crate::model::time::Timestamp;
 use crate::store::format::phase_number;
 use crate::store::import::{Imported, ManifestFacts, stays_if_skipped};
-use crate::store::selection::{RetrySelection, redoing};
+use crate::store::selection::{RetrySelection, redoing, restoring};
 use crate::store::setting::Setting;
 use crate::store::shuffle::ring_start;
 use crate::store::{JobSet, Loaded, TaskOwner};
@@ -68,9 +68,11 @@ impl Content {
             let Some(place) = self.places.get(&event.job) else { continue };
             let record = &mut self.jobs[*place];
             record.state.apply(event.at, &event.kind);
-            if let EventKind::Redone(Redo { seed: seed @ Some(_), .. }) = event.kind {
+            if let EventKind::Redone(Redo { seed: seed @ Some(_), .. }) | EventKind::Restored(Restored { seed, .. }) =
+                &event.kind
+            {
                 // The id stays, as it is that of the manifest's row.
-                Arc::make_mut(&mut record.job).request.seed = seed;
+                Arc::make_mut(&mut record.job).request.seed = *seed;
             }
             self.events.push(event.clone());
             if let EventKind::Accepted(task) = &event.kind {
@@ -158,6 +160,17 @@ impl Content {
         let n_before = self.events.len();
         for (id, redo) in jobs {
             if let Some(event) = self.job(*id).and_then(|record| redoing(at, record, redo)) {
+                self.record(&[event]);
+            }
+        }
+        (self.events.len() - n_before) as u64
+    }
+
+    /// Records that these jobs return to their images, and returns the number of those that can.
+    pub(super) fn restore(&mut self, at: Timestamp, jobs: &[(JobId, Restored)]) -> u64 {
+        let n_before = self.events.len();
+        for (id, restored) in jobs {
+            if let Some(event) = self.job(*id).and_then(|record| restoring(at, record, restored)) {
                 self.record(&[event]);
             }
         }

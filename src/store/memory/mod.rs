@@ -22,7 +22,7 @@ pub use crate::store::memory::ledger::MemoryLedger;
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::event::{Event, EventKind, Redo};
+use crate::model::event::{Event, EventKind, Redo, Restored};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::money::Charge;
@@ -366,6 +366,10 @@ impl RunWriter for MemoryStore {
 
     fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> Result<u64, LedgerError> {
         Ok(self.shared.content().redo(at, jobs))
+    }
+
+    fn restore(&mut self, at: Timestamp, jobs: &[(JobId, Restored)]) -> Result<u64, LedgerError> {
+        Ok(self.shared.content().restore(at, jobs))
     }
 
     fn check_in_place(&self) -> Result<(), LedgerError> {

@@ -118,7 +118,8 @@ impl Payments {
                 | EventKind::Setback(..)
                 | EventKind::Finished(_)
                 | EventKind::Reopened(_)
-                | EventKind::Redone(_) => (),
+                | EventKind::Redone(_)
+                | EventKind::Restored(_) => (),
             }
         }
         payments
@@ -193,7 +194,8 @@ pub(super) fn history(content: &Content) -> History {
             | EventKind::Setback(..)
             | EventKind::Finished(_)
             | EventKind::Reopened(_)
-            | EventKind::Redone(_) => (),
+            | EventKind::Redone(_)
+            | EventKind::Restored(_) => (),
         }
     }
     history.submitted_at.reverse();

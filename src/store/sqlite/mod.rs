@@ -42,7 +42,7 @@ use std::path::Path;
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::event::{Event, EventKind, Redo};
+use crate::model::event::{Event, EventKind, Redo, Restored};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::money::Charge;
@@ -273,6 +273,10 @@ impl RunWriter for SqliteStore {
 
     fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> Result<u64, LedgerError> {
         redo::redo(&mut self.database, at, jobs)
+    }
+
+    fn restore(&mut self, at: Timestamp, jobs: &[(JobId, Restored)]) -> Result<u64, LedgerError> {
+        redo::restore(&mut self.database, at, jobs)
     }
 
     fn check_in_place(&self) -> Result<(), LedgerError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
-use crate::model::event::{Event, EventKind, ReopenTarget};
+use crate::model::event::{Event, EventKind, Redo, ReopenTarget, Restored};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::model::phase::{JobState, Phase};
@@ -71,8 +71,14 @@ pub(super) fn write_in(
             EventKind::SubmitStarted => written.n_submits += 1,
             EventKind::Accepted(task) => drop(own.execute(params![task_key(&task.0), seq])?),
             EventKind::Charged(_) => charges::note(connection)?,
-            EventKind::Redone(redo) => write_seed(connection, *row, redo.seed)?,
-            EventKind::Finished(_) | EventKind::Reopened(_) | EventKind::Ready(_) | EventKind::Setback(..) => (),
+            EventKind::Redone(Redo { seed: seed @ Some(_), .. }) | EventKind::Restored(Restored { seed, .. }) => {
+                write_seed(connection, *row, *seed)?;
+            }
+            EventKind::Redone(_)
+            | EventKind::Finished(_)
+            | EventKind::Reopened(_)
+            | EventKind::Ready(_)
+            | EventKind::Setback(..) => (),
         }
         write_images_of(connection, *row, state, &event.kind)?;
     }
@@ -102,6 +108,11 @@ fn write_images_of(connection: &Connection, row: i64, before: &JobState, kind: &
             Ok(())
         }
         EventKind::Reopened(_) | EventKind::Redone(_) => delete_artifacts(connection, row),
+        EventKind::Restored(restored) => {
+            delete_artifacts(connection, row)?;
+            let images: Vec<_> = restored.images.iter().map(|image| image.artifact.clone()).collect();
+            write_artifacts(connection, row, &images)
+        }
         // Images of an earlier task do not belong to the next one.
         EventKind::SubmitStarted if was_reopened => delete_artifacts(connection, row),
         EventKind::SubmitStarted
@@ -114,13 +125,13 @@ fn write_images_of(connection: &Connection, row: i64, before: &JobState, kind: &
 
 /// Replaces the seed of a job's request. The id stays, as it is that of the manifest's row.
 fn write_seed(connection: &Connection, row: i64, seed: Option<u64>) -> rusqlite::Result<()> {
-    if seed.is_none() {
-        return Ok(());
-    }
     let text: String =
         connection.prepare_cached("SELECT request FROM jobs WHERE row = ?1")?.query_row([row], |row| row.get(0))?;
     // A request that cannot be decoded is refused, as is one that does not match its checksum.
     let request = format::request_from(&text).ok_or(rusqlite::Error::InvalidQuery)?;
+    if request.seed == seed {
+        return Ok(());
+    }
     let sql = "UPDATE jobs SET request = ?2, job_sum = row_sum('job', row, id, position, label, ?2, extras) \
                WHERE row = ?1 AND job_sum IS row_sum('job', row, id, position, label, request, extras)";
     let changed = format::request_text(&Request { seed, ..request });

@@ -68,6 +68,7 @@ conformance! {
         saved_images::what_is_read_is_what_was_recorded,
         saved_images::what_is_damaged_is_kept_in_quarantine_and_never_over_another,
         saved_images::a_replaced_image_is_kept_under_another_name,
+        saved_images::a_kept_image_gets_its_first_name_again,
         saved_images::an_image_that_is_not_kept_keeps_its_name,
         saved_images::the_list_is_complete_and_holds_nothing_else,
         saved_images::a_link_is_the_image_or_nothing,

@@ -153,6 +153,31 @@ pub(super) async fn a_replaced_image_is_kept_under_another_name(new: NewWorld) {
     assert_eq!(list, std::slice::from_ref(&whole.file_name), "kept images are not listed");
 }
 
+/// Goal: a kept image comes back under its first name, and takes that of no other file. Method: a free name, twice, as after a crash; then
+/// another file of that name; a kept image that is damaged, missing or outside.
+pub(super) async fn a_kept_image_gets_its_first_name_again(new: NewWorld) {
+    let world = new(CheckLimits::default());
+    let image = png(9, 7, 1);
+    let whole = save(world.store(), cat(0), &image).await.unwrap();
+    let kept_as = world.saved().keep(&whole).unwrap().unwrap();
+    let replaced = |kept_as: &str| ReplacedImage { artifact: whole.clone(), kept_as: kept_as.into() };
+    world.remove(&whole.file_name);
+    for _ in 0..2 {
+        assert!(world.saved().give_back(&replaced(&kept_as)).unwrap());
+        assert_eq!((&world.files()[&whole.file_name], &world.files()[&kept_as]), (&image, &image));
+    }
+    world.remove(&whole.file_name);
+    world.put(&whole.file_name, b"another");
+    assert!(!world.saved().give_back(&replaced(&kept_as)).unwrap());
+    assert_eq!((&*world.files()[&whole.file_name], &world.files()[&kept_as]), (&b"another"[..], &image));
+    world.remove(&whole.file_name);
+    world.put("replaced/short.png", &image[..9]);
+    for name in ["replaced/missing.png", "replaced/short.png", "../a.png", ""] {
+        assert!(!world.saved().give_back(&replaced(name)).unwrap(), "{name}");
+        assert!(!world.files().contains_key(&whole.file_name), "{name}");
+    }
+}
+
 /// Goal: the only copy of an image is never removed. Method: a kept image that is missing, damaged or outside, and an image that is not as
 /// recorded.
 pub(super) async fn an_image_that_is_not_kept_keeps_its_name(new: NewWorld) {
