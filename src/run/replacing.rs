@@ -8,6 +8,7 @@ use crate::images::SavedImages;
 use crate::images::verify::Damage;
 use crate::model::event::{EventKind, Redo, ReplacedImage};
 use crate::model::job::JobId;
+use crate::model::outcome::Artifact;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::time::Timestamp;
 use crate::run::error::RunError;
@@ -101,6 +102,34 @@ fn release(images: &dyn SavedImages, run: &dyn RunReader, id: JobId) -> Result<(
     Ok(())
 }
 
+/// Returns the images of a job that others replaced and that are kept, under their present names.
+pub(super) fn kept(run: &dyn RunReader, id: JobId) -> Result<Vec<Artifact>, LedgerError> {
+    let mut kept: Vec<Artifact> = Vec::new();
+    for (_, kind) in run.events(id)? {
+        match kind {
+            EventKind::Redone(redo) => {
+                for image in redo.replaced {
+                    // An equal image is kept once.
+                    kept.retain(|other| other.file_name != image.kept_as);
+                    kept.push(image.kept());
+                }
+            }
+            // These are current again.
+            EventKind::Restored(restored) => {
+                kept.retain(|other| restored.images.iter().all(|image| other.file_name != image.kept_as));
+            }
+            EventKind::SubmitStarted
+            | EventKind::Accepted(_)
+            | EventKind::Charged(_)
+            | EventKind::Ready(_)
+            | EventKind::Setback(..)
+            | EventKind::Finished(_)
+            | EventKind::Reopened(_) => (),
+        }
+    }
+    Ok(kept)
+}
+
 /// Returns when a job was last made again, and how; `None` if it never was, or was reopened since for another reason.
 pub(super) fn last_redo(run: &dyn RunReader, id: JobId) -> Result<Option<(Timestamp, Redo)>, LedgerError> {
     let events = run.events(id)?.into_iter().rev();
@@ -127,7 +156,7 @@ mod tests {
     use super::*;
     use crate::model::event::Event;
     use crate::model::job::JobSpec;
-    use crate::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};
+    use crate::model::outcome::{ImageFormat, Outcome, TaskId};
     use crate::model::request::Request;
     use crate::store::import::ManifestFacts;
     use crate::store::sqlite::SqliteStore;

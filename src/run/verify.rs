@@ -19,7 +19,7 @@ use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::session::{Session, SessionClock, Work};
 use crate::run::summary::{SessionStart, Summary};
-use crate::run::{place, row_providers, style};
+use crate::run::{place, replacing, row_providers, style};
 use crate::store::error::LedgerError;
 use crate::store::selection::RetrySelection;
 use crate::store::typed::Typed;
@@ -41,6 +41,10 @@ pub struct VerifyReport {
     pub n_images: u64,
     /// Images that are not what was recorded, in manifest order.
     pub damaged: Vec<DamagedImage>,
+    /// Images that were checked of those that `redo` replaced by others.
+    pub n_replaced: u64,
+    /// Images of these that are not what was recorded, in manifest order. Nothing can fetch them again.
+    pub replaced: Vec<DamagedImage>,
     /// Jobs whose images an earlier repair or retry began to fetch again and has not completed.
     pub being_fetched: Vec<JobId>,
     /// Files below `images/` that belong to no job. Not counted during a live run, because a run names a file before it records
@@ -81,10 +85,13 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     run.check_whole()?;
     let images = place::saved::<RunError>(out, &*run)?;
     let mut meter = Meter::begin(progress, Operation::Verify, Some(run.counts()?.n_succeeded));
-    let (mut verified, mut due) = (VerifyReport::default(), DueImages::default());
+    let (mut verified, mut due, mut remade) = (VerifyReport::default(), DueImages::default(), Vec::new());
     run.for_each_job(JobSet::InManifest, |record| {
         if due.add(&record) {
             meter.step();
+        }
+        if record.state.n_reopened > 0 {
+            remade.push((record.job.id, record.job.index));
         }
         if due.artifacts.len() >= BATCH {
             due.verify(&*images, &mut verified);
@@ -92,6 +99,7 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
         Ok::<_, LedgerError>(())
     })?;
     due.verify(&*images, &mut verified);
+    verify_replaced(&*images, &*run, remade, &mut verified)?;
     drop(meter);
     verified.being_fetched = run.refetching()?;
     if stores::lock_owner(out).is_none() {
@@ -127,6 +135,26 @@ impl DueImages {
             }
         }
     }
+}
+
+/// Verifies the images that others replaced, of these jobs.
+fn verify_replaced(
+    images: &dyn SavedImages,
+    run: &dyn RunReader,
+    jobs: Vec<(JobId, u64)>,
+    verified: &mut VerifyReport,
+) -> Result<(), LedgerError> {
+    for (job, index) in jobs {
+        for artifact in replacing::kept(run, job)? {
+            verified.n_replaced += 1;
+            let Err(damage) = images.verify(&artifact) else { continue };
+            // A live run may have returned the job to this image meanwhile.
+            if replacing::kept(run, job)?.contains(&artifact) {
+                verified.replaced.push(DamagedImage { job, index, artifact, damage });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Looks up the name of every file, and counts the files that are not recorded.

@@ -68,7 +68,8 @@ fn the_new_image_takes_the_place_and_the_old_one_is_kept() {
         assert!(log.contains(&format!("; the image before is kept as {kept}, 64x64, ")), "{log}");
         let verified = bench.output(&["verify", "out"]);
         expect_code(&verified, 0);
-        assert_eq!(stdout(&verified), "3 images, all as recorded\n");
+        let kept = ["1 replaced image", "2 replaced images"][nth];
+        assert_eq!(stdout(&verified), format!("3 images, all as recorded\n{kept}, all as recorded\n"));
         assert_eq!(bench.stats().n_accepted, 4 + nth as u64);
         expect_code(&bench.run("p.csv", &[]), 0);
         assert_eq!(bench.stats().n_accepted, 4 + nth as u64, "a run does not go back to the row's own seed");
@@ -253,6 +254,30 @@ fn damaged_images_are_put_aside_and_a_missing_token_changes_nothing() {
     bench.check_images(2);
     assert_eq!(fs::read(bench.path("out/damaged").join(&names[0])).unwrap(), b"damaged");
     assert_eq!(images(&bench, "replaced").len(), 0);
+}
+
+/// Goal: a lost or damaged image that was replaced is told, with its job. Method: damage one, remove another, and have a third job return to
+/// its image; with and without --repair, which can fetch a current image only.
+#[test]
+fn verify_checks_the_images_that_were_replaced() {
+    let (bench, api) = served();
+    expect_code(&redo(&bench, &["cat", "dog", "--new-seed"]), 0);
+    let api = api.again(&bench, &["--fail-rate", "1"]);
+    expect_code(&redo(&bench, &["dog", "--new-seed"]), 100);
+    let verified = || stdout(&bench.output(&["verify", "out"]));
+    assert_eq!(verified(), "2 images, all as recorded\n2 replaced images, all as recorded\n");
+    fs::write(bench.path("out/replaced/images/000001-a-cat.png"), "damaged").unwrap();
+    fs::remove_file(bench.path("out/replaced/images/000002-a-dog.png")).unwrap();
+    let told = verified();
+    let list = "\n2 replaced images, 2 of them missing or damaged, which nothing can fetch again; copy them back if you have them:\n  \
+                000001 replaced/images/000001-a-cat.png: ";
+    assert!(told.starts_with("2 images, all as recorded") && told.contains(list), "{told}");
+    assert!(told.contains("\n  000002 replaced/images/000002-a-dog.png: "), "{told}");
+    for repair in [&[][..], &["--repair"]] {
+        expect_code(&bench.output(&[&["verify", "out"], repair].concat()), 100);
+    }
+    assert_eq!(fs::read(bench.path("out/replaced/images/000001-a-cat.png")).unwrap(), b"damaged");
+    drop(api);
 }
 
 /// Returns how many times jobs were made again, and whether the end of that is still to be seen.

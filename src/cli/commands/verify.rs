@@ -26,7 +26,7 @@ Examples:
 Exit code 0: every image matches its record; 100: some do not.
 With --repair a missing or damaged image is fetched again from its task, if the provider still has
 it. Nothing is submitted: a job whose task is gone becomes pending, and `run` submits it again. A
-damaged file is kept in OUT/damaged.";
+damaged file is kept in OUT/damaged. Images that `redo` replaced are checked too, and cannot be fetched.";
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -63,7 +63,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Exit {
         return printed;
     }
     if verified.wanted() == 0 {
-        return Exit::Done;
+        return if verified.replaced.is_empty() { Exit::Done } else { Exit::Failures };
     }
     if !args.repair {
         print_message("add --repair to fetch them again from the tasks that are already paid for");
@@ -96,7 +96,7 @@ fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progres
     };
     // A complete repair also means that no further job ended without its image or became pending.
     let is_none_less = summary.counts.n_without_image() == summary.counts_before.n_without_image();
-    let is_whole = after.wanted() == 0 && is_none_less && summary.incidents.n_lost == 0;
+    let is_whole = after.wanted() == 0 && after.replaced.is_empty() && is_none_less && summary.incidents.n_lost == 0;
     if !args.show.quiet {
         for line in repaired(&args.out, verified, &summary, &after, is_whole) {
             print_message(&line);
@@ -117,13 +117,17 @@ fn found(verified: &VerifyReport) -> String {
         0 => format!("{} {images}, all as recorded", verified.n_images),
         _ => format!("{} {images}, {n_damaged} of them missing or damaged:", verified.n_images),
     }];
-    let named = verified.damaged.iter().take(DAMAGED_MAX);
-    lines.extend(named.map(|DamagedImage { index, artifact, damage, .. }| {
-        format!("  {index:06} {}: {damage}", escape(&artifact.file_name))
-    }));
-    if n_damaged > DAMAGED_MAX {
-        lines.push(format!("  and {} more", n_damaged - DAMAGED_MAX));
+    lines.extend(listed(&verified.damaged));
+    let n_replaced = verified.n_replaced;
+    let replaced = if n_replaced == 1 { "replaced image" } else { "replaced images" };
+    match verified.replaced.len() {
+        _ if n_replaced == 0 => (),
+        0 => lines.push(format!("{n_replaced} {replaced}, all as recorded")),
+        n => lines.push(format!(
+            "{n_replaced} {replaced}, {n} of them missing or damaged, which nothing can fetch again; copy them back if you have them:"
+        )),
     }
+    lines.extend(listed(&verified.replaced));
     if !verified.being_fetched.is_empty() {
         let n = summary::jobs(verified.being_fetched.len() as u64);
         lines.push(format!("the images of {n} are being fetched again and have not arrived yet"));
@@ -134,6 +138,17 @@ fn found(verified: &VerifyReport) -> String {
         lines.extend(verified.untracked.iter().map(|name| format!("  {}", escape(name))));
     }
     lines.join("\n") + "\n"
+}
+
+/// Lists damaged images, each with its job.
+fn listed(damaged: &[DamagedImage]) -> Vec<String> {
+    let line = |DamagedImage { index, artifact, damage, .. }: &DamagedImage| {
+        format!("  {index:06} {}: {damage}", escape(&artifact.file_name))
+    };
+    let mut lines: Vec<_> = damaged.iter().take(DAMAGED_MAX).map(line).collect();
+    let n_more = damaged.len().saturating_sub(DAMAGED_MAX);
+    lines.extend((n_more > 0).then(|| format!("  and {n_more} more")));
+    lines
 }
 
 fn repaired(out: &Path, before: &VerifyReport, summary: &Summary, after: &VerifyReport, is_whole: bool) -> Vec<String> {
@@ -150,6 +165,9 @@ fn repaired(out: &Path, before: &VerifyReport, summary: &Summary, after: &Verify
     lines.extend(summary.stop.as_ref().map(|stop| summary::stopped(stop, summary)));
     lines.extend(match after.wanted() {
         0 if is_whole => Some(format!("every image in {out} matches its record")),
+        0 if !after.replaced.is_empty() => {
+            Some(format!("{} replaced images are missing or damaged, as listed above", after.replaced.len()))
+        }
         0 => None,
         n => {
             Some(format!("the images of {} have not arrived yet: run the same command again", summary::jobs(n as u64)))
