@@ -373,3 +373,24 @@ fn flags_that_do_not_go_together_are_refused() {
     assert!(!bench.path("out/export").exists());
     expect_code(&bench.output(&["export", "absent", "--to", "captions"]), 2);
 }
+
+/// Goal: a shard is never silently stale. Method: another image for one job after an export to shards; export again, then with --fresh.
+#[test]
+fn a_shard_with_a_replaced_image_is_told_and_made_anew_on_request() {
+    let bench = Bench::new(quick());
+    bench.write("p.csv", "prompt\na cat\na dog\n");
+    expect_code(&bench.run("p.csv", &[]), 0);
+    let export = |more: &[&str]| {
+        let output = bench.output(&[&["export", "out", "--to", "webdataset", "-o", "data"], more].concat());
+        expect_code(&output, 0);
+        stderr(&output)
+    };
+    assert!(export(&[]).contains("2 new"));
+    expect_code(&bench.output(&["redo", "out", "1", "--new-seed", "-q"]), 0);
+    let told = "warning: 1 image changed since the last export, and the shards keep the old versions: --fresh rebuilds all shards";
+    assert!(export(&[]).contains(told));
+    assert!(export(&[]).contains(told), "as long as it is so");
+    export(&["--fresh"]);
+    let words = export(&[]);
+    assert!(words.contains("nothing new") && !words.contains("changed"), "{words}");
+}

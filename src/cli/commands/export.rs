@@ -253,12 +253,12 @@ fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
     if exported.n_changed > 0 {
         let n = images(exported.n_changed);
         lines.push(format!(
-            "{n} changed since the last export, and their shards keep the old versions: --fresh rebuilds all shards"
+            "warning: {n} changed since the last export, and the shards keep the old versions: --fresh rebuilds all shards"
         ));
     }
     if exported.n_gone > 0 {
         let n = images(exported.n_gone);
-        lines.push(format!("{n} in shards but no longer in the run: --fresh rebuilds all shards"));
+        lines.push(format!("warning: {n} in shards but no longer in the run: --fresh rebuilds all shards"));
     }
     if exported.n_left_out > 0 {
         lines.push(format!("{} missing or damaged, and left out:", images(exported.n_left_out)));
