@@ -56,6 +56,8 @@ pub struct Plan {
     pub refusal: Option<Replacement>,
     /// Provider of the tasks of the run in that folder; `None` if no run has begun.
     pub provider: Option<String>,
+    /// Providers that rows name and that a run has found, with their addresses.
+    pub row_providers: Vec<String>,
     /// Task durations and image sizes measured in the run so far.
     pub experience: Measurements,
     /// Jobs that the user chose, by status as at the start of the run; `None` for all.
@@ -173,13 +175,15 @@ pub fn plan(
         let refused = Replacement::check((&diff).into(), before.as_deref(), manifest.path(), out).err();
         let has_begun = !run.origin()?.is_empty();
         let refusal = refused.filter(|_| has_begun);
-        Ok(Plan { diff, refusal, provider: Some(run.provider()?), experience: experience(run)?, chosen })
+        let row_providers = run.row_identities()?.into_values().collect();
+        Ok(Plan { diff, refusal, provider: Some(run.provider()?), row_providers, experience: experience(run)?, chosen })
     });
     match compared {
         Err(PlanError::Ledger(LedgerError::Missing { .. })) => {
             let diff = all_new(manifest, shown_max)?;
             let chosen = if choice.is_all() { None } else { Some(count(manifest, choice)?) };
-            Ok(Plan { diff, refusal: None, provider: None, experience: Measurements::default(), chosen })
+            let (row_providers, experience) = (vec![], Measurements::default());
+            Ok(Plan { diff, refusal: None, provider: None, row_providers, experience, chosen })
         }
         Ok(_)
         | Err(PlanError::Ledger(_) | PlanError::Manifest(_) | PlanError::Replacement(_) | PlanError::Choice(_)) => {

@@ -1,4 +1,4 @@
-//! Manifest summary: the number of jobs per model and size, and the first and last jobs.
+//! Manifest summary: the number of jobs per provider, model and size, and the first and last jobs.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,8 +8,24 @@ use crate::model::request::{Request, Size};
 /// Number of jobs that are kept at each end.
 const ENDS_MAX: usize = 3;
 
-/// Limit on the pairs of model and size that are counted separately.
+/// Limit on the kinds of jobs that are counted separately.
 const KINDS_MAX: usize = 10_000;
+
+/// Kind of jobs, with their number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobKind<'a> {
+    /// Provider, as the rows name it; `None` for the run's own.
+    pub provider: Option<&'a str>,
+    /// Model.
+    pub model: &'a str,
+    /// Size; `None` means the provider's default size.
+    pub size: Option<Size>,
+    /// Number of jobs.
+    pub n: u64,
+}
+
+/// Numbers of jobs by size; `None` is the provider's default.
+type CountBySize = BTreeMap<Option<Size>, u64>;
 
 /// Counts of the jobs in a manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +33,8 @@ pub struct ManifestSummary {
     n_jobs: u64,
     /// Jobs so far, with those that are left out.
     n_indexes: u64,
-    kinds: BTreeMap<String, BTreeMap<Option<Size>, u64>>,
+    /// By provider, model and size.
+    kinds: BTreeMap<Option<String>, BTreeMap<String, CountBySize>>,
     n_kinds: usize,
     n_others: u64,
     /// Size of the pictures on this disk that all requests send, in bytes.
@@ -44,9 +61,10 @@ impl ManifestSummary {
         }
     }
 
-    /// Counts the model and the size of a job. Returns whether this pair is new.
+    /// Counts the provider, the model and the size of a job. Returns whether this kind is new.
     pub(super) fn count(&mut self, request: &Request) -> bool {
-        if let Some(sizes) = self.kinds.get_mut(&request.model)
+        if let Some(models) = self.kinds.get_mut(&request.provider)
+            && let Some(sizes) = models.get_mut(&request.model)
             && let Some(n) = sizes.get_mut(&request.size)
         {
             *n += 1;
@@ -57,7 +75,8 @@ impl ManifestSummary {
             return false;
         }
         self.n_kinds += 1;
-        self.kinds.entry(request.model.clone()).or_default().insert(request.size, 1);
+        let models = self.kinds.entry(request.provider.clone()).or_default();
+        models.entry(request.model.clone()).or_default().insert(request.size, 1);
         true
     }
 
@@ -71,13 +90,17 @@ impl ManifestSummary {
         self.n_jobs
     }
 
-    /// Returns each model and size with its number of jobs. Models are sorted by name, and sizes from small to large.
-    /// A size of `None` means the provider's default size and comes first.
-    pub fn kinds(&self) -> impl Iterator<Item = (&str, Option<Size>, u64)> {
-        self.kinds.iter().flat_map(|(model, sizes)| sizes.iter().map(|(size, n)| (model.as_str(), *size, *n)))
+    /// Returns each kind of jobs. Providers and models are sorted by name, and sizes from small to large; what is `None` comes first.
+    pub fn kinds(&self) -> impl Iterator<Item = JobKind<'_>> {
+        self.kinds.iter().flat_map(|(provider, models)| {
+            models.iter().flat_map(move |(model, sizes)| {
+                let (provider, model) = (provider.as_deref(), model.as_str());
+                sizes.iter().map(move |(size, n)| JobKind { provider, model, size: *size, n: *n })
+            })
+        })
     }
 
-    /// Returns the number of jobs of further models and sizes, beyond the limit of 10,000 pairs.
+    /// Returns the number of jobs of further kinds, beyond the limit of 10,000 kinds.
     pub const fn n_others(&self) -> u64 {
         self.n_others
     }
@@ -130,7 +153,16 @@ mod tests {
             .map(|(model, size)| census.count(&draft(1, model, size).request))
             .collect();
         assert_eq!(new, [true, true, true, false]);
-        assert_eq!(census.kinds().collect::<Vec<_>>(), [("a", None, 1), ("b", None, 1), ("b", small, 2)]);
+        let kind = |provider, model, size, n| JobKind { provider, model, size, n };
+        let own = [kind(None, "a", None, 1), kind(None, "b", None, 1), kind(None, "b", small, 2)];
+        assert_eq!(census.kinds().collect::<Vec<_>>(), own);
+        // The same model and size at another provider is another kind, with other limits.
+        for is_new in [true, false] {
+            let mut job = draft(1, "b", small);
+            job.request.provider = Some("fal".into());
+            assert_eq!(census.count(&job.request), is_new);
+        }
+        assert_eq!(census.kinds().last(), Some(kind(Some("fal"), "b", small, 2)));
     }
 
     #[test]

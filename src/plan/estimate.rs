@@ -62,7 +62,7 @@ pub fn estimate(
     let share = if census.n_jobs() == 0 { 0.0 } else { real(n) / real(census.n_jobs()) };
     let image_bytes = match experience.image_bytes {
         Some(bytes) => real(n) * real(bytes),
-        None => share * census.kinds().map(|(_, size, n)| real(n) * typical_bytes(size)).sum::<f64>(),
+        None => share * census.kinds().map(|kind| real(kind.n) * typical_bytes(kind.size)).sum::<f64>(),
     };
     Estimate {
         latency,
@@ -90,7 +90,7 @@ fn time(n: u64, latency: Duration, PaceLimits { rate, in_flight }: PaceLimits) -
 fn cost(n: u64, census: &ManifestSummary, price: &Price) -> Option<(f64, f64)> {
     let mut kinds = census
         .kinds()
-        .map(|(model, size, n)| price.of(model, size).map(|price| (price, n)))
+        .map(|kind| price.of(kind.model, kind.size).map(|price| (price, kind.n)))
         .collect::<Option<Vec<(f64, u64)>>>()?;
     if census.n_others() > 0 {
         kinds.push((price.per_image.filter(|_| price.is_one())?, census.n_others()));

@@ -53,6 +53,42 @@ fn rows_of_three_providers_are_one_run() {
     assert!(stderr(&again).contains("nothing to do"), "{}", stderr(&again));
 }
 
+/// Goal: everything that shows a job, or counts jobs, tells the providers apart. Method: one model at two providers, one of which refuses a
+/// prompt; plan, status, log, summary, reports and gallery, as text and as JSON.
+#[test]
+fn everything_that_shows_jobs_tells_the_providers_apart() {
+    let bench = Bench::new(quick());
+    let fal = playing("fal", |config| SimulatorConfig { fail_rate: 1.0, ..config });
+    let openai = playing("openai", |config| config);
+    bench.write("p.csv", "prompt,provider,model\na cat,,a/b\na cat,fal,a/b\na cat,openai,a/b\na dog,fal,a/b\n");
+    let kinds = |args: &[&str]| stdout(&bench.output(&[&["plan", "p.csv"], args].concat()));
+    let told =
+        "providers, models and sizes:\n  1  the run's provider: a/b, the model's default size\n  2  fal: a/b, the";
+    assert!(kinds(&[]).contains(told), "{}", kinds(&[]));
+    let plan: serde_json::Value = serde_json::from_str(&kinds(&["--json"])).unwrap();
+    let kind = |n: usize| (plan["kinds"][n]["provider"].as_str(), plan["kinds"][n]["jobs"].as_u64());
+    assert_eq!([kind(0), kind(1), kind(2)], [(None, Some(1)), (Some("fal"), Some(2)), (Some("openai"), Some(1))]);
+    let reports = ["--report", "junit=j.xml", "--report", "json=r.json", "--report", "md=r.md"];
+    let output = run(&bench, "p.csv", &[("fal", &fal), ("openai", &openai)], &reports);
+    expect_code(&output, 100);
+    assert!(stderr(&output).contains("  000002 a cat (fal): "), "{}", stderr(&output));
+    for report in ["j.xml", "r.json", "r.md"] {
+        let text = std::fs::read_to_string(bench.path(report)).unwrap();
+        assert!(text.contains("(provider: fal)") || text.contains("\"provider\": \"fal\""), "{report}: {text}");
+    }
+    let status = stdout(&bench.output(&["status", "out"]));
+    let line = format!("; rows name fal {}, openai {}", fal.url(), openai.url());
+    assert!(status.contains("provider: modelscope http://") && status.contains(&line), "{status}");
+    assert!(kinds(&["-o", "out"]).contains(&line), "{}", kinds(&["-o", "out"]));
+    let status: serde_json::Value = serde_json::from_str(&stdout(&bench.output(&["status", "out", "--json"]))).unwrap();
+    assert_eq!(status["row_providers"][1], format!("openai {}", openai.url()));
+    assert_eq!(status["failures"][0]["provider"], "fal");
+    assert!(stdout(&bench.output(&["log", "out", "3"])).contains("\nprovider: openai\n"));
+    expect_code(&bench.output(&["gallery", "out"]), 0);
+    let page = std::fs::read_to_string(bench.path("out/gallery.html")).unwrap();
+    assert_eq!(page.matches("\"provider\":\"fal\"").count(), 2);
+}
+
 /// Goal: the provider is an axis like the model, and a part of the identity of a job only where the row names it.
 #[test]
 fn the_provider_is_an_axis_and_a_part_of_the_identity_only_in_the_row() {

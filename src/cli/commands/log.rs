@@ -76,6 +76,7 @@ fn story(run: &dyn RunReader, record: &JobRecord) -> Result<String, LedgerError>
         format!("prompt: {}", excerpt(&job.request.prompt, TEXT_CHARS_MAX)),
         format!("model: {}", excerpt(&job.request.model, TEXT_CHARS_MAX)),
     ];
+    lines.extend(job.request.provider.iter().map(|name| format!("provider: {}", excerpt(name, TEXT_CHARS_MAX))));
     lines.extend(run.events(job.id)?.iter().map(|(at, kind)| line(*at, kind)));
     for artifact in run.artifacts(job.id)? {
         let (name, bytes) = (escape(&artifact.file_name), artifact.bytes);

@@ -14,6 +14,7 @@ use crate::cli::flags::units::{InFlight, in_flight};
 use crate::cli::flags::{Display, ProgressArgs, folder, some_jobs};
 use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
 use crate::cli::messages::progress::operation_progress;
+use crate::cli::messages::run_status::provider_line;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, choosing, jobs, near};
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, print};
@@ -47,7 +48,7 @@ Examples:
 
 --json prints one object:
   manifest, out     the manifest and the output folder that are compared
-  provider          where the run's tasks are; null if no run has begun
+  provider          where the run's tasks are; null if no run has begun; row_providers: of other rows
   jobs              wanted images: kept + back + new + changed
   moved             kept at another position
   relabelled        kept with another id or with other carried-through columns
@@ -63,8 +64,8 @@ Examples:
   first             the first of each: new, changed, back, dropped;
                     every one with index, id (or null) and prompt, and a changed one also with
                     was (index, id and prompt before) and changes (a list of field, was, is)
-  kinds             number of jobs by kind, for the whole manifest: a list of model, size (or null)
-                    and jobs
+  kinds             number of jobs by kind, for the whole manifest: a list of provider (null for the
+                    run's own), model, size (or null) and jobs
   estimate          of what would be submitted: seconds, latency_seconds, disk_bytes and
                     cost (unit, from, to), which is null if a price is not known;
                     `to` includes the jobs in doubt, as they may be submitted again
@@ -244,7 +245,7 @@ fn words(plan: &Plan, manifest: &Path, out: &Path, choice: &JobChoice) -> Vec<St
         format!("chosen: {n} of {} ({}); {} left for other runs{near}", jobs(of), choosing(choice), jobs(n_others))
     }));
     lines.extend(would(plan));
-    lines.extend(plan.provider.as_ref().map(|provider| format!("provider: {}", escape(provider))));
+    lines.extend(plan.provider.as_ref().map(|provider| provider_line(provider, &plan.row_providers)));
     lines
 }
 
@@ -353,6 +354,7 @@ fn object(plan: &Plan, manifest: &Path, out: &Path) -> Value {
         "manifest": manifest.display().to_string(),
         "out": out.display().to_string(),
         "provider": plan.provider,
+        "row_providers": plan.row_providers,
         "jobs": plan.counts().n_jobs(),
         "kept": diff.n_kept,
         "moved": diff.n_moved,

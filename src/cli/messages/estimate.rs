@@ -4,14 +4,13 @@ use serde_json::{Value, json};
 
 use crate::cli::flags::units;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
-use crate::manifest::summary::ManifestSummary;
+use crate::manifest::summary::{JobKind, ManifestSummary};
 use crate::model::amount::Amount;
 use crate::model::cost::{Cost, CostLimit};
 use crate::model::escape::{escape, excerpt, grouped};
 use crate::model::job::JobSpec;
 use crate::model::limits::Rate;
 use crate::model::price::Price;
-use crate::model::request::Size;
 use crate::plan::Plan;
 use crate::plan::estimate::{Estimate, PaceLimits, estimate as reckon};
 use crate::report::format::span;
@@ -125,15 +124,20 @@ impl<'a> PlanEstimate<'a> {
 
     fn kinds(&self) -> Vec<String> {
         let kinds: Vec<_> = self.census.kinds().collect();
-        let widest = kinds.iter().take(KINDS_MAX).map(|(_, _, n)| grouped(*n).len()).max().unwrap_or(0);
-        let mut lines = vec!["models and sizes:".to_owned()];
-        for (model, size, n) in kinds.iter().take(KINDS_MAX) {
+        let widest = kinds.iter().take(KINDS_MAX).map(|kind| grouped(kind.n).len()).max().unwrap_or(0);
+        // Without a row that names a provider, all jobs are at the run's own.
+        let has_providers = kinds.iter().any(|kind| kind.provider.is_some());
+        let mut lines =
+            vec![if has_providers { "providers, models and sizes:" } else { "models and sizes:" }.to_owned()];
+        for JobKind { provider, model, size, n } in kinds.iter().take(KINDS_MAX) {
             let size = size.map_or("the model's default size".to_owned(), |size| size.to_string());
-            lines.push(format!("  {:>widest$}  {}, {size}", grouped(*n), escape(model)));
+            let provider = provider.map_or("the run's provider".to_owned(), escape);
+            let provider = if has_providers { provider + ": " } else { String::new() };
+            lines.push(format!("  {:>widest$}  {provider}{}, {size}", grouped(*n), escape(model)));
         }
         let n_more = kinds.len().saturating_sub(KINDS_MAX) as u64;
         if n_more > 0 || self.census.n_others() > 0 {
-            let n_shown: u64 = kinds.iter().take(KINDS_MAX).map(|(_, _, n)| n).sum();
+            let n_shown: u64 = kinds.iter().take(KINDS_MAX).map(|kind| kind.n).sum();
             let rest = grouped(self.census.n_jobs() - n_shown);
             lines.push(format!("  {rest:>widest$}  of other models and sizes"));
         }
@@ -166,8 +170,8 @@ impl<'a> PlanEstimate<'a> {
         match self.estimate.cost {
             None => {
                 let mut kinds = self.census.kinds();
-                let unknown = kinds.find(|(model, size, _)| price.of(model, *size).is_none());
-                let name = |(model, size, _): (&str, _, _)| format!(" for {}", escape(&price.name_of(model, size)));
+                let unknown = kinds.find(|kind| price.of(kind.model, kind.size).is_none());
+                let name = |kind: JobKind<'_>| format!(" for {}", escape(&price.name_of(kind.model, kind.size)));
                 let model = unknown.map_or_else(String::new, name);
                 format!("cost: unknown; no price{model} is given")
             }
@@ -225,10 +229,10 @@ impl<'a> PlanEstimate<'a> {
         format!("disk: about {} ({known})", units::shown(self.estimate.disk_bytes))
     }
 
-    /// Returns the numbers of jobs by model and size, as JSON for scripts.
+    /// Returns the numbers of jobs by kind, as JSON for scripts.
     pub(crate) fn kinds_object(&self) -> Value {
-        let kind = |(model, size, n): (&str, Option<_>, u64)| json!({ "model": model, "size": size.map(|size: Size| size.to_string()), "jobs": n });
-        self.census.kinds().map(kind).collect()
+        let object = |JobKind { provider, model, size, n }: JobKind<'_>| json!({ "provider": provider, "model": model, "size": size.map(|size| size.to_string()), "jobs": n });
+        self.census.kinds().map(object).collect()
     }
 
     /// Returns the estimate, as JSON for scripts.

@@ -28,6 +28,8 @@ pub(crate) struct RunStatus {
     /// Output folder, escaped for the terminal.
     out: String,
     provider: String,
+    /// Identities of the providers that rows name.
+    row_providers: Vec<String>,
     counts: StatusCounts,
     incidents: RunStats,
     failures: Vec<JobRecord>,
@@ -67,6 +69,7 @@ impl RunStatus {
             cost,
             out: escape(&out.display().to_string()),
             provider: run.provider()?,
+            row_providers: run.row_identities()?.into_values().collect(),
             counts: run.counts()?,
             incidents: run.incidents()?,
             failures: run.failures(FAILURES_MAX)?,
@@ -132,7 +135,7 @@ impl RunStatus {
             words.extend(self.left().map(|left| format!("about {} left", span(left))));
             lines.push(words.join(", "));
         }
-        lines.push(format!("provider: {}", escape(&self.provider)));
+        lines.push(provider_line(&self.provider, &self.row_providers));
         if !self.is_checked_whole {
             lines.push("ledger: only what is shown here was checked; for the rest: promptbatch verify".to_owned());
         }
@@ -168,6 +171,7 @@ impl RunStatus {
         let failures: Vec<_> = self.failures.iter().map(failure).collect();
         json!({
             "provider": self.provider,
+            "row_providers": self.row_providers,
             "jobs": self.counts.n_jobs(),
             "succeeded": n_succeeded,
             "failed": n_failed,
@@ -198,6 +202,12 @@ impl RunStatus {
     }
 }
 
+/// Names the provider of a run, and those that rows name.
+pub(crate) fn provider_line(provider: &str, of_rows: &[String]) -> String {
+    let rows = if of_rows.is_empty() { String::new() } else { format!("; rows name {}", of_rows.join(", ")) };
+    escape(&format!("provider: {provider}{rows}"))
+}
+
 fn failure(known: &JobRecord) -> Value {
     let JobRecord { job, state } = known;
     let fault = state.last_fault.as_ref();
@@ -206,6 +216,7 @@ fn failure(known: &JobRecord) -> Value {
         "id": job.label.clone().unwrap_or_else(|| job.id.to_string()),
         "status": state.status(),
         "prompt": job.request.prompt,
+        "provider": job.request.provider,
         "error_code": fault.map(|fault| fault.kind.code()),
         "error": fault.map(|fault| &fault.message),
     })

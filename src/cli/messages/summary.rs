@@ -303,7 +303,9 @@ pub(crate) fn noted(incidents: &RunStats) -> Option<String> {
 fn failure(record: &JobRecord) -> String {
     let prompt = excerpt(&record.job.request.prompt, PROMPT_CHARS_MAX);
     let reason = record.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
-    format!("  {:06} {prompt}: {}", record.job.index, excerpt(&reason, REASON_CHARS_MAX))
+    let provider = record.job.request.provider.as_ref();
+    let provider = provider.map_or_else(String::new, |name| format!(" ({})", excerpt(name, PROMPT_CHARS_MAX)));
+    format!("  {:06} {prompt}{provider}: {}", record.job.index, excerpt(&reason, REASON_CHARS_MAX))
 }
 
 /// Formats the listed failed jobs, and the number of further ones.

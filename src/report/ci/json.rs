@@ -90,6 +90,7 @@ impl<W: Write> ReportWriter for JsonReport<W> {
             "status": state.status(),
             "prompt": job.request.prompt,
             "model": job.request.model,
+            "provider": job.request.provider,
             "task_id": state.task.as_ref().map(|task| &task.0),
             "error_code": fault.map(|fault| fault.kind.code()),
             "error": fault.map(|fault| &fault.message),

@@ -107,7 +107,7 @@ impl<W: Write> JunitReport<W> {
             format!("{kind}: {}", excerpt(reason, REASON_CHARS_MAX)),
             format!("job: {}, id {}", record.job.index, escape(&super::id(record))),
             format!("task: {}", escape(task)),
-            format!("model: {}", escape(&record.job.request.model)),
+            format!("model: {}{}", escape(&record.job.request.model), super::at_provider(record)),
             format!("prompt: {}", excerpt(&record.job.request.prompt, REASON_CHARS_MAX)),
         ];
         self.xml.write_event(Event::Text(BytesText::new(&legal(&lines.join("\n")))))?;

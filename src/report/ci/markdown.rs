@@ -94,7 +94,7 @@ impl<W: Write> ReportWriter for MarkdownReport<W> {
         let prompt = || code(&excerpt(&record.job.request.prompt, TEXT_CHARS_MAX));
         if is_failure(record) && self.failures.len() < FAILURES_MAX {
             let reason = record.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
-            let reason = text(&excerpt(&reason, TEXT_CHARS_MAX));
+            let reason = text(&(excerpt(&reason, TEXT_CHARS_MAX) + &super::at_provider(record)));
             let task =
                 record.state.task.as_ref().map_or_else(String::new, |task| code(&excerpt(&task.0, TEXT_CHARS_MAX)));
             self.failures.push(format!("| {} | {} | {reason} | {task} |", record.job.index, prompt()));

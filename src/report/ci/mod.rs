@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::escape::excerpt;
 use crate::model::outcome::Outcome;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::time::Timestamp;
@@ -94,6 +95,12 @@ fn is_failure(record: &JobRecord) -> bool {
 /// Returns the id that the results show: the user's own id, or else the job id.
 fn id(record: &JobRecord) -> String {
     record.job.label.clone().unwrap_or_else(|| record.job.id.to_string())
+}
+
+/// Names the provider of a job behind other words; empty unless the row names one.
+fn at_provider(record: &JobRecord) -> String {
+    let provider = record.job.request.provider.as_deref();
+    provider.map_or_else(String::new, |name| format!(" (provider: {})", excerpt(name, 100)))
 }
 
 #[cfg(test)]

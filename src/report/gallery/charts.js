@@ -131,8 +131,9 @@ function byModel(ended) {
   const models = new Map();
   for (const job of ended) {
     if (job.seconds === null) continue;
-    if (models.has(job.model)) models.get(job.model).push(job.seconds);
-    else models.set(job.model, [job.seconds]);
+    const model = makerOf(job, job.model);
+    if (models.has(model)) models.get(model).push(job.seconds);
+    else models.set(model, [job.seconds]);
   }
   const rows = [...models].map(([model, list]) => {
     const sorted = list.sort((a, b) => a - b);

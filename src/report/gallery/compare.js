@@ -42,14 +42,15 @@ function groupsOf(list) {
   return [...groups.values()].filter((group) => group.length > 1 && group.some(({ image }) => image));
 }
 
-// Selects the images of a comparison: one of each model first, all with the same seed where possible, and then the other
+// Selects the images of a comparison: one of each model (of each provider) first, all with the same seed where possible, and then the other
 // seeds.
 function oneOfEach(group) {
   const byModel = new Map();
   const modelsBySeed = new Map();
   for (const entry of group) {
     if (!entry.image) continue;
-    const { model, seed = '' } = entry.job;
+    const { seed = '' } = entry.job;
+    const model = makerOf(entry.job, entry.job.model);
     if (!byModel.has(model)) byModel.set(model, []);
     byModel.get(model).push(entry);
     if (!modelsBySeed.has(seed)) modelsBySeed.set(seed, new Set());
@@ -97,7 +98,7 @@ function groupOf(group, i, n) {
 // Returns the requested values in which the entries of a group differ.
 function differences(group) {
   const asked = [
-    ['model', (job) => job.model], ['size', (job) => job.size], ['seed', (job) => job.seed], ['steps', (job) => job.steps],
+    ['model', (job) => job.model], ['provider', (job) => job.provider], ['size', (job) => job.size], ['seed', (job) => job.seed], ['steps', (job) => job.steps],
     ['guidance', (job) => job.guidance], ['negative', (job) => job.negative],
     ...head.columns.map((column, i) => [column, (job) => job.columns?.[i]]),
   ];
@@ -108,6 +109,7 @@ function labelOf({ job }, differing) {
   const label = differing.map(([name, valueOf]) => {
     const value = String(valueOf(job) ?? '');
     if (name === 'model') return modelName(value);
+    if (name === 'provider') return value;
     return value && (name in WORDS ? `${t(name)} ${value}` : value);
   }).filter(Boolean).join(' · ');
   return label || `#${job.index}`;

@@ -64,7 +64,7 @@ function drawDetail() {
 // Returns all known facts of an entry as names and texts, in the order that a user expects.
 function factsOf({ job, image }) {
   const facts = [
-    [t('negative'), job.negative], [t('model'), job.model], [t('size'), job.size], [t('seed'), job.seed],
+    [t('negative'), job.negative], [t('model'), job.model], [t('provider'), job.provider], [t('size'), job.size], [t('seed'), job.seed],
     [t('steps'), job.steps], [t('guidance'), job.guidance], ...(job.further ?? []).map(([name, value]) => [visible(name), value]),
     ...head.columns.map((column, i) => [visible(column), job.columns?.[i]]),
     [t('seconds'), job.seconds === null ? null : seconds(job.seconds)],

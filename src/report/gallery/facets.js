@@ -41,6 +41,7 @@ class Facet {
 const facets = [
   new Facet('status', () => t('status'), (job) => job.status),
   new Facet('model', () => t('model'), (job) => job.model),
+  new Facet('provider', () => t('provider'), (job) => job.provider),
   new Facet('size', () => t('size'), (job) => job.size),
   ...head.columns.map((column, i) => new Facet(`column.${column}`, () => visible(column), (job) => job.columns?.[i])),
   ...['seed', 'steps', 'guidance'].map((key) => new Facet(key, () => t(key), (job) => job[key]))

@@ -31,7 +31,7 @@ function reason(list, n, isOpen) {
   const add = () => {
     body.append(...list.slice(nShown, nShown + LISTED).map((job) => el('li', {},
       el('button', { type: 'button', onclick: () => openDetail(job.entries[0], entries) },
-        el('span', { class: 'dim', text: `#${job.index}` }), said('span', job.prompt.slice(0, 300)), said('span', job.model, { class: 'dim' })))));
+        el('span', { class: 'dim', text: `#${job.index}` }), said('span', job.prompt.slice(0, 300)), said('span', makerOf(job, job.model), { class: 'dim' })))));
     nShown = Math.min(list.length, nShown + LISTED);
     more.hidden = nShown === list.length;
   };

@@ -49,7 +49,7 @@ function cellOf(i) {
     entry.image ? el('span', { class: 'pick', 'aria-hidden': 'true', title: t('pick') }) : null,
     el('div', { class: 'caption' },
       said('p', job.prompt.slice(0, 300)),
-      said('p', cardLabel(job), { class: 'dim which', title: visible(job.model) }),
+      said('p', cardLabel(job), { class: 'dim which', title: visible(makerOf(job, job.model)) }),
       el('p', { class: 'dim' }, el('span', { text: `#${job.index}${entry.nth ? `.${entry.nth + 1}` : ''}` }),
         isOtherSize(entry) ? el('span', { class: 'other-size', title: t('other_size', job.size), text: pixels(entry.image) }) : null,
         job.seconds === null ? null : el('span', { text: seconds(job.seconds) }))));

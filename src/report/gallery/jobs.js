@@ -33,6 +33,9 @@ for (const block of document.querySelectorAll('script.jobs')) {
   // The text is not needed again.
   block.remove();
 }
+// The run's own provider has the jobs whose rows name none.
+for (const job of jobs) job.provider ??= head.provider.split(' ')[0];
+const hasProviders = new Set(jobs.map((job) => job.provider)).size > 1;
 const byIndex = new Map(jobs.map((job) => [job.index, job]));
 const FAILED = new Set(['failed', 'moderated', 'in_doubt']);
 const nFailed = jobs.filter((job) => FAILED.has(job.status)).length;
@@ -46,8 +49,11 @@ const nByTail = new Map();
 for (const tail of modelNames.values()) nByTail.set(tail, (nByTail.get(tail) ?? 0) + 1);
 const modelName = (model) => nByTail.get(modelNames.get(model)) === 1 && modelNames.get(model) || model;
 
-// Returns what distinguishes the images of one prompt: the model and the seed.
-const cardLabel = (job) => [modelName(job.model), job.seed === undefined ? null : `${t('seed')} ${job.seed}`].filter(Boolean).join(' · ');
+// Returns what made an image: the model, and the provider where a run has several.
+const makerOf = (job, model = modelName(job.model)) => hasProviders ? `${model} · ${job.provider}` : model;
+
+// Returns what distinguishes the images of one prompt: the model, the provider and the seed.
+const cardLabel = (job) => [makerOf(job), job.seed === undefined ? null : `${t('seed')} ${job.seed}`].filter(Boolean).join(' · ');
 
 const pixels = ({ width, height }) => `${width} × ${height}`;
 

@@ -14,6 +14,7 @@ const area = (size) => size.split('x').reduce((product, side) => product * Numbe
 const axes = [
   { key: 'prompt', title: () => t('prompt'), valueOf: ({ job }) => job.prompt },
   { key: 'model', title: () => t('model'), valueOf: ({ job }) => job.model, label: modelName },
+  ...(hasProviders ? [{ key: 'provider', title: () => t('provider'), valueOf: ({ job }) => job.provider }] : []),
   { key: 'seed', title: () => t('seed'), valueOf: ({ job }) => job.seed, order: numeric },
   { key: 'size', title: () => t('size'), valueOf: ({ job }) => job.size, order: (a, b) => area(a) - area(b) },
   { key: 'n', title: () => t('n'), valueOf: ({ job, nth }) => `${job.n ?? 1}${nth ? `.${nth + 1}` : ''}`, order: numeric },
@@ -35,7 +36,7 @@ function valuesOf(axis, list) {
 // Axes for a user who has chosen none: prompts in rows, and in columns the first property with several values.
 function defaultColumns(rows) {
   const several = (axis) => axis.key !== rows && axis.key !== 'prompt' && new Set(entries.map((entry) => axis.valueOf(entry) ?? '')).size > 1;
-  const offered = [...['model', 'seed', 'size', 'n'].map(axisOf), ...axes];
+  const offered = [...['model', 'provider', 'seed', 'size', 'n'].map(axisOf).filter(Boolean), ...axes];
   return offered.find(several) ?? axisOf(rows === 'model' ? 'prompt' : 'model');
 }
 

@@ -114,7 +114,7 @@ function draw() {
   $('language').textContent = t('language_short');
   document.title = `${head.name} – promptbatch`;
   $('name').textContent = visible(head.name);
-  $('standing').textContent = `${visible(head.provider)} · ${new Date(head.made).toLocaleString(locale(), { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' })}`;
+  $('standing').textContent = `${visible([...new Set([head.provider, ...jobs.map((job) => job.provider)])].slice(0, 5).join(', '))} · ${new Date(head.made).toLocaleString(locale(), { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' })}`;
   $('views').replaceChildren(...Object.keys(VIEWS).map((view) => el('button', {
     type: 'button', role: 'tab', id: `view-${view}`, 'data-view': view, 'aria-controls': 'panel', onclick: () => show(view),
   }, el('span', { text: t(VIEW_WORDS[view]) }), view === 'failed' && nFailed ? el('span', { class: 'count', text: number(nFailed) }) : null)));

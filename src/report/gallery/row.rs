@@ -22,6 +22,9 @@ pub(super) struct PaceRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     negative: Option<&'a str>,
     model: &'a str,
+    /// Provider, if the row names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<String>,
     /// Text, because a script keeps at most 53 bits of a number.
@@ -82,6 +85,7 @@ impl<'a> PaceRow<'a> {
             prompt: &request.prompt,
             negative: request.negative_prompt.as_deref(),
             model: &request.model,
+            provider: request.provider.as_deref(),
             size: request.size.map(|size| size.to_string()),
             seed: request.seed.map(|seed| seed.to_string()),
             n: job.copy().filter(|n| *n > 1),

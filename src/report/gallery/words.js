@@ -45,6 +45,7 @@ const WORDS = {
   running: ['Running', '运行中'],
   pending: ['Pending', '等待中'],
   model: ['Model', '模型'],
+  provider: ['Provider', '服务商'],
   size: ['Size', '尺寸'],
   seed: ['Seed', '随机种子'],
   steps: ['Steps', '步数'],
