@@ -148,7 +148,7 @@ fn outcome(source: Source) -> String {
     words
 }
 
-/// Reads a line of a case's options: the name of a file, then `verbatim`, `unique`, `sheet NAME`, `encoding NAME`, `map COLUMN=FIELD`,
+/// Reads a line of a case's options: the name of a file, then `verbatim`, `unique`, `fold-seeds`, `sheet NAME`, `encoding NAME`, `map COLUMN=FIELD`,
 /// `carry COLUMN`, `syntax NAME` or `format NAME`.
 fn with_options(folder: &Path, line: &str) -> Source {
     let mut words = line.split(' ');
@@ -158,6 +158,7 @@ fn with_options(folder: &Path, line: &str) -> Source {
         match option {
             "verbatim" => source.is_verbatim = true,
             "unique" => source.is_unique = true,
+            "fold-seeds" => source.is_folding_seeds = true,
             "sheet" => source.sheet = Some(value().to_owned()),
             "encoding" => source.encoding = value().parse().ok(),
             "syntax" => source.syntax = Some(Syntax::named(value()).expect("it is a syntax")),

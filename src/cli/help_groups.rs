@@ -22,6 +22,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "sample",
             "partition",
             "unique",
+            "fold_seeds",
             "verbatim",
             "syntax",
             "allow_files",

@@ -155,9 +155,7 @@ impl EntryValidator {
             ways = Arc::new(with_columns(&ways, &extras, entry.place));
         }
         let random_seed = seeds::take_random(&mut entry.given);
-        if !is_skipped {
-            self.lints.take_large_seed(&mut entry.given);
-        }
+        self.lints.take_large_seed(&mut entry.given, is_skipped);
         let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), &mut findings.mistakes);
         if !is_skipped {
             let columns = (ways.text_mode() == TextMode::Literal).then_some(&extras[..]);

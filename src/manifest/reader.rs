@@ -78,7 +78,7 @@ impl ManifestReader {
         };
         let opened = format.open(input, columns, &mut lists, findings);
         let Opened { head, entries } = opened.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
-        let ManifestHead { defaults, extras, ways, settings } = head;
+        let ManifestHead { mut defaults, extras, ways, settings } = head;
         shared.ways = Arc::new(ExpandOptions { syntax: source.syntax.or(ways.syntax), ..ways });
         shared.extras = extras;
         let linted = LintedFormat {
@@ -87,7 +87,8 @@ impl ManifestReader {
             has_null: format.has_null(),
         };
         let decided = [&source.carried_columns[..], &source.choosing_columns].concat();
-        let mut entry_lints = EntryLints::new(source.is_verbatim, linted, decided);
+        let mut entry_lints = EntryLints::new(source.is_verbatim, source.is_folding_seeds, linted, decided);
+        entry_lints.fold_seeds(&mut defaults);
         shared.lay_under(defaults, &mut findings.mistakes);
         shared.is_default_model = shared.fields.model.is_none();
         shared.lay_under(given_model(source), &mut findings.mistakes);

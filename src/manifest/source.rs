@@ -34,6 +34,8 @@ pub struct Source {
     pub is_verbatim: bool,
     /// Syntax of the texts. It replaces the one in the manifest, but not an entry's own. `None` keeps the manifest's setting.
     pub syntax: Option<Syntax>,
+    /// Puts the remainder of a division in the place of every seed that is above the limit.
+    pub is_folding_seeds: bool,
     /// Leaves out the entries whose jobs have the same requests as those of an earlier entry.
     pub is_unique: bool,
     /// Part of the manifest to read: the jobs of other parts only take their indexes. `None` means the whole.
@@ -75,7 +77,7 @@ impl Source {
             carried_columns,
             ..
         } = self;
-        let Self { is_verbatim, syntax, is_unique, sheet, partition, .. } = self;
+        let Self { is_verbatim, syntax, is_unique, is_folding_seeds, sheet, partition, .. } = self;
         let format = self.format().map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -107,12 +109,8 @@ impl Source {
             add(Some("carry"));
             add(Some(column));
         }
-        if *is_verbatim {
-            add(Some("verbatim"));
-        }
-        if *is_unique {
-            add(Some("unique"));
-        }
+        let flags = [(is_verbatim, "verbatim"), (is_unique, "unique"), (is_folding_seeds, "fold-seeds")];
+        flags.iter().filter(|(is_set, _)| **is_set).for_each(|(_, name)| add(Some(name)));
         if let Some(syntax) = syntax {
             add(Some("syntax"));
             add(Some(syntax.name()));

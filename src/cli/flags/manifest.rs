@@ -84,6 +84,10 @@ pub(crate) struct ManifestArgs {
     #[arg(long, env = "PROMPTBATCH_UNIQUE", action = ArgAction::SetTrue)]
     pub unique: bool,
 
+    /// Send the remainder of a division by 2147483648 for every seed above 2147483647, as other programs draw them
+    #[arg(long, env = "PROMPTBATCH_FOLD_SEEDS", action = ArgAction::SetTrue)]
+    pub fold_seeds: bool,
+
     /// Read all texts exactly as they are, even if they look damaged, empty or made for another program
     #[arg(long, env = "PROMPTBATCH_VERBATIM", action = ArgAction::SetTrue)]
     pub verbatim: bool,
@@ -168,6 +172,7 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         choosing_columns: args.conditions.iter().map(|condition| condition.column.clone()).collect(),
         is_verbatim: args.verbatim,
         is_unique: args.unique,
+        is_folding_seeds: args.fold_seeds,
         partition: args.partition,
         syntax: args.syntax,
         overrides: args.set.clone(),

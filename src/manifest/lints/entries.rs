@@ -28,9 +28,9 @@ pub(crate) struct EntryLints {
 
 impl EntryLints {
     /// Creates the lints of a manifest in this format. The columns `decided` are those about which the user has said what they mean.
-    pub(crate) fn new(is_verbatim: bool, format: LintedFormat, decided: Vec<String>) -> Self {
+    pub(crate) fn new(is_verbatim: bool, is_folding_seeds: bool, format: LintedFormat, decided: Vec<String>) -> Self {
         let texts = (!is_verbatim).then(ForeignTexts::default);
-        Self { texts, decided, format, ..Self::default() }
+        Self { texts, seeds: SeedCounts::new(is_folding_seeds), decided, format, ..Self::default() }
     }
 
     /// Returns whether texts are read as they are.
@@ -43,9 +43,18 @@ impl EntryLints {
         self.format.has_columns
     }
 
-    /// Removes the seeds above the limit from the fields of an entry. They are reported at the end.
-    pub(crate) fn take_large_seed(&mut self, given: &mut Vec<FieldEntry>) {
-        self.seeds.take_large(given);
+    /// Folds the seeds above the limit, if the user wants that. They are reported at the end.
+    pub(crate) fn fold_seeds(&mut self, given: &mut [FieldEntry]) {
+        self.seeds.fold(given);
+    }
+
+    /// Folds or removes the seeds above the limit in the fields of an entry. They are reported at the end. One that is left out has its own
+    /// mistakes.
+    pub(crate) fn take_large_seed(&mut self, given: &mut Vec<FieldEntry>, is_skipped: bool) {
+        self.seeds.fold(given);
+        if !is_skipped {
+            self.seeds.take_large(given);
+        }
     }
 
     /// Counts a seed of -1.
