@@ -48,7 +48,8 @@ Examples:
 
 --json prints one object:
   manifest, out     the manifest and the output folder that are compared
-  provider          where the run's tasks are; null if no run has begun; row_providers: of other rows
+  provider          where the run's tasks are; null if no run has begun
+  row_providers     where the tasks of rows are that name a provider: a list
   jobs              wanted images: kept + back + new + changed
   moved             kept at another position
   relabelled        kept with another id or with other carried-through columns

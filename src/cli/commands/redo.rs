@@ -24,8 +24,8 @@ Examples:
   promptbatch redo out/cats 17 cat-blue --new-seed      two jobs, each with a seed that is drawn
 Each job is submitted again, which is paid for again. The image so far is kept in OUT/replaced and
 in the job's history (`log`); results, gallery and datasets have the new one. If the new one is
-refused or fails, the image so far is current again, and the exit code is 100. After an interruption,
-run the same command again: it continues, and makes no job a second time.";
+refused or fails, the image so far is current again, and the exit code is 100. After an
+interruption, run the same command again: it continues, and makes no job a second time.";
 
 #[derive(Debug, Args)]
 pub(crate) struct RedoArgs {

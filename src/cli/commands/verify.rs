@@ -26,7 +26,7 @@ Examples:
 Exit code 0: every image matches its record; 100: some do not.
 With --repair a missing or damaged image is fetched again from its task, if the provider still has
 it. Nothing is submitted: a job whose task is gone becomes pending, and `run` submits it again. A
-damaged file is kept in OUT/damaged. Images that `redo` replaced are checked too, and cannot be fetched.";
+damaged file is kept in OUT/damaged. Images that `redo` replaced are checked too, but not fetched.";
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
