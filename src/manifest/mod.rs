@@ -39,6 +39,7 @@ mod reader;
 pub mod repeats;
 mod row_providers;
 pub mod schema;
+mod schema_names;
 pub mod settings;
 mod shared_defaults;
 pub mod source;

@@ -1,7 +1,6 @@
 //! JSON Schema (draft 2020-12) of the YAML manifest, which editors use for completion and validation.
 //!
-//! A schema checks less than [`open`](super::open): it detects no equal ids and no lists of different lengths. Input that the schema
-//! rejects is rejected there too. Doc comments of the types below become descriptions in the schema.
+//! It checks less than [`open`](super::open), which also rejects what the schema rejects. Doc comments below become its descriptions.
 
 #![expect(dead_code, reason = "only the shapes of these types are used, and no value of them is ever made")]
 
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 pub fn schema() -> String {
     let mut schema = SchemaGenerator::default().into_root_schema_for::<Manifest>();
     RecursiveTransform(without_null).transform(&mut schema);
+    RecursiveTransform(crate::manifest::schema_names::add).transform(&mut schema);
     format!("{:#}\n", schema.as_value())
 }
 

@@ -146,6 +146,12 @@ pub(crate) fn of(name: &str) -> Option<(Meaning, bool)> {
     })
 }
 
+/// Returns the names that other programs have for a field: those without another meaning first.
+pub(crate) fn names_of(field: Field) -> impl Iterator<Item = &'static str> {
+    let of_field = SYNONYMS.iter().filter(move |row| row.means == Meaning::Field(field));
+    of_field.flat_map(|row| row.certain.split(' ').chain(row.likely.split(' '))).filter(|name| !name.is_empty())
+}
+
 /// Removes a remark in brackets and marks at the end, as in `Seed (optional)*`.
 fn without_remark(name: &str) -> &str {
     let name = name.trim().trim_end_matches([':', '*', '?', ' ', '：']);
