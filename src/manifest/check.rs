@@ -156,7 +156,8 @@ impl EntryValidator {
         }
         let random_seed = seeds::take_random(&mut entry.given);
         self.lints.take_large_seed(&mut entry.given, is_skipped);
-        let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), &mut findings.mistakes);
+        let ranges = self.providers.ranges(&entry.given, self.shared.fields.provider.as_ref(), self.limits.ranges);
+        let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), ranges, &mut findings.mistakes);
         if !is_skipped {
             let columns = (ways.text_mode() == TextMode::Literal).then_some(&extras[..]);
             self.lints.see(&own, columns, model_place.unwrap_or(entry.place), findings);

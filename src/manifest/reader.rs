@@ -62,7 +62,12 @@ impl ManifestReader {
         let folder = folder.unwrap_or(Path::new(""));
         let mut lists = ListFiles::new(folder.to_owned(), &source.allowed_folders);
         let mut shared = SharedDefaults::default();
-        shared.lay_under(given_overrides(source, findings), &mut findings.mistakes);
+        let limits = source.limits.unwrap_or(&RequestLimits::NONE);
+        let beside = source.path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut providers = RowProviders::new(source.providers, beside);
+        let overrides = given_overrides(source, findings);
+        let ranges = providers.ranges(&overrides, None, limits.ranges);
+        shared.lay_under(overrides, ranges, &mut findings.mistakes);
         refuse_column_options(source, format, &mut findings.mistakes);
         if source.sheet.is_some() && !format.has_sheets() {
             let what = format!("--sheet names a sheet, and a {} manifest has none", format.name().to_uppercase());
@@ -89,15 +94,13 @@ impl ManifestReader {
         let decided = [&source.carried_columns[..], &source.choosing_columns].concat();
         let mut entry_lints = EntryLints::new(source.is_verbatim, source.is_folding_seeds, linted, decided);
         entry_lints.fold_seeds(&mut defaults);
-        shared.lay_under(defaults, &mut findings.mistakes);
+        let ranges = providers.ranges(&defaults, shared.fields.provider.as_ref(), limits.ranges);
+        shared.lay_under(defaults, ranges, &mut findings.mistakes);
         shared.is_default_model = shared.fields.model.is_none();
-        shared.lay_under(given_model(source), &mut findings.mistakes);
+        shared.lay_under(given_model(source), ranges, &mut findings.mistakes);
         shared.see(&mut entry_lints, findings);
-        let limits = source.limits.unwrap_or(&RequestLimits::NONE);
         let of_source = (source.jobs_max.unwrap_or(JOBS_MAX), source.partition);
-        let folder = source.path.parent().unwrap_or(Path::new("")).to_owned();
-        let limits = (limits, RowProviders::new(source.providers, folder));
-        let checker = EntryValidator::new(limits, shared, across, of_source, entry_lints);
+        let checker = EntryValidator::new((limits, providers), shared, across, of_source, entry_lints);
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
 

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use crate::manifest::diagnostics::{Issue, wrong};
 use crate::manifest::fields::Fields;
+use crate::manifest::fields::field::Field;
+use crate::manifest::fields::field_entry::{FieldEntry, FieldValue, Spanned};
 use crate::manifest::fields::one_or_many::OneOrManyValues;
-use crate::manifest::fields::value::shown_text;
-use crate::model::request_limits::{ProviderFacts, ProviderLookup, RequestDoubt, RequestLimits};
+use crate::manifest::fields::value::{UnparsedValue, Value, shown_text};
+use crate::model::request_limits::{FieldRanges, ProviderFacts, ProviderLookup, RequestDoubt, RequestLimits};
 
 /// Providers that rows have named so far.
 #[derive(Debug)]
@@ -45,6 +47,34 @@ impl RowProviders {
         Ok(())
     }
 
+    /// Returns the ranges of the numbers beside these fields: those of the provider that they name, else of the shared one, else of the run's
+    /// own. Among several providers, the widest count here, and each job is judged by those of its own.
+    pub(super) fn ranges(
+        &mut self,
+        given: &[FieldEntry],
+        shared: Option<&OneOrManyValues<String>>,
+        own: FieldRanges,
+    ) -> FieldRanges {
+        let own_field = given.iter().find(|entry| entry.field == Field::Provider);
+        let names: Vec<&str> = match own_field.map(|entry| &entry.said) {
+            None => shared.into_iter().flat_map(OneOrManyValues::values).map(String::as_str).collect(),
+            Some(FieldValue::One(name)) => text_of(name).into_iter().collect(),
+            Some(FieldValue::Many(list)) => list.iter().filter_map(text_of).collect(),
+            Some(FieldValue::Unreadable) => Vec::new(),
+        };
+        let ranges = |name: &&str| self.found(name).map(|facts| facts.limits.ranges);
+        let ranges: Vec<_> = names.iter().filter_map(ranges).collect();
+        let is_described =
+            ranges.contains(&FieldRanges::Described) || (names.is_empty() && own == FieldRanges::Described);
+        if is_described { FieldRanges::Described } else { FieldRanges::Usual }
+    }
+
+    /// Looks a provider up without reporting one that is unknown.
+    fn found(&self, name: &str) -> Option<ProviderFacts> {
+        let looked_up = || (self.lookup?.0)(name, &self.folder).ok();
+        self.known.get(name).map_or_else(looked_up, |known| *known)
+    }
+
     /// Returns the limits of a provider that a row names; `None` if it was refused.
     pub(super) fn limits(&self, name: &str) -> Option<&'static RequestLimits> {
         self.known.get(name).copied().flatten().map(|facts| facts.limits)
@@ -67,5 +97,13 @@ impl RowProviders {
         };
         self.known.insert(name.to_owned(), found.as_ref().ok().copied());
         found.map(Some).map_err(|RequestDoubt { what, remedy }| wrong(what, remedy))
+    }
+}
+
+/// Returns the name of a provider as the later reading of the field finds it.
+fn text_of(name: &Spanned) -> Option<&str> {
+    match &name.raw {
+        UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => Some(text.trim()),
+        UnparsedValue::Typed(_) => None,
     }
 }

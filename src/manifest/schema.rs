@@ -110,7 +110,7 @@ struct Shared {
     provider: Option<Texts<Prompt>>,
     /// Model, or a list of models, such as Qwen/Qwen-Image.
     model: Option<Texts<Model>>,
-    /// Width and height in pixels, from 64x64 to 2048x2048.
+    /// Width and height in pixels, from 64x64 to 2048x2048 unless the provider takes others.
     size: Option<Texts<Size>>,
     /// Random seed: one number, a list, or a range such as 1..8. With `random`, one is drawn for each image. Without a seed, or
     /// with -1, none is sent.
@@ -189,7 +189,7 @@ enum Id {
 struct Size(
     #[schemars(
         regex(
-            pattern = r"^(6[4-9]|[7-9]\d|[1-9]\d\d|1\d{3}|20[0-3]\d|204[0-8])[xX](6[4-9]|[7-9]\d|[1-9]\d\d|1\d{3}|20[0-3]\d|204[0-8])$"
+            pattern = r"^([1-9]\d{0,3}|1[0-5]\d{3}|16[0-2]\d\d|163[0-7]\d|1638[0-4])[xX]([1-9]\d{0,3}|1[0-5]\d{3}|16[0-2]\d\d|163[0-7]\d|1638[0-4])$"
         ),
         example = "1024x1024",
         example = "1024x768"
@@ -228,11 +228,11 @@ enum Seed {
 
 #[derive(JsonSchema)]
 #[schemars(inline)]
-struct Step(#[schemars(range(min = 1, max = 100))] i64);
+struct Step(#[schemars(range(min = 1, max = 1000))] i64);
 
 #[derive(JsonSchema)]
 #[schemars(inline)]
-struct Guidance(#[schemars(range(min = 1.5, max = 20.0))] f64);
+struct Guidance(#[schemars(range(min = 0.0, max = 100.0))] f64);
 
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]

@@ -10,6 +10,7 @@ use crate::manifest::fields::field::Field;
 use crate::manifest::fields::field_entry::FieldEntry;
 use crate::manifest::lints::entries::EntryLints;
 use crate::manifest::lints::seeds;
+use crate::model::request_limits::FieldRanges;
 
 /// Defaults of all entries, used where an entry gives no own value.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,7 @@ pub(super) struct SharedDefaults {
 
 impl SharedDefaults {
     /// Adds a layer of fields with a lower precedence than the existing ones.
-    pub(super) fn lay_under(&mut self, mut given: Vec<FieldEntry>, mistakes: &mut DiagnosticList) {
+    pub(super) fn lay_under(&mut self, mut given: Vec<FieldEntry>, ranges: FieldRanges, mistakes: &mut DiagnosticList) {
         if let Some(place) = seeds::take_random(&mut given)
             && self.fields.seed.is_none()
         {
@@ -38,7 +39,7 @@ impl SharedDefaults {
         let model = given.iter().find(|given| given.field == Field::Model);
         self.model_place = self.model_place.or(model.map(|given| given.place));
         let texts = self.ways.text_mode();
-        let mut lower = Fields::read(given, texts, mistakes);
+        let mut lower = Fields::read(given, texts, ranges, mistakes);
         if self.random_seed.is_some() {
             lower.seed = None;
         }

@@ -22,6 +22,66 @@ pub struct RequestLimits {
     pub families: &'static [ModelFamily],
     /// Further rules; `None` for a provider without.
     pub rules: Option<RulesRef>,
+    /// Ranges of the numbers in a request.
+    pub ranges: FieldRanges,
+}
+
+/// Ranges of the numbers in a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldRanges {
+    /// Ranges that most services have: sides of 64 to 2048 pixels, 1 to 100 steps, a guidance of 1.5 to 20.
+    #[default]
+    Usual,
+    /// Ranges of a description: it says what is documented, and whatever else is plausible is left to the provider.
+    Described,
+}
+
+impl FieldRanges {
+    /// Returns the range of a side, in pixels.
+    pub const fn side(self) -> RangeInclusive<u32> {
+        match self {
+            Self::Usual => 64..=2048,
+            Self::Described => 1..=16_384,
+        }
+    }
+
+    /// Returns the range of the number of steps.
+    pub const fn steps(self) -> RangeInclusive<i64> {
+        match self {
+            Self::Usual => 1..=100,
+            Self::Described => 1..=1000,
+        }
+    }
+
+    /// Returns the range of the guidance scale.
+    pub const fn guidance(self) -> RangeInclusive<f64> {
+        match self {
+            Self::Usual => 1.5..=20.0,
+            Self::Described => 0.0..=100.0,
+        }
+    }
+
+    /// Returns why a request is outside these ranges. One that is made from a list of providers may have the numbers of another one.
+    fn refusal(self, request: &Request) -> Option<RequestDoubt> {
+        let pixels = self.side();
+        let is_drawable = |size: &Size| pixels.contains(&size.width) && pixels.contains(&size.height);
+        let size = request.size.filter(|size| !is_drawable(size));
+        let steps = request.steps.filter(|steps| !self.steps().contains(&i64::from(*steps)));
+        let guidance = request.guidance.filter(|guidance| !self.guidance().contains(guidance));
+        let (what, from, to) = match (size, steps, guidance) {
+            (Some(size), ..) => (format!("`size` is {size}"), pixels.start().to_string(), pixels.end().to_string()),
+            (_, Some(n), _) => {
+                (format!("`steps` is {n}"), self.steps().start().to_string(), self.steps().end().to_string())
+            }
+            (.., Some(scale)) => {
+                let range = self.guidance();
+                (format!("`guidance` is {scale}"), range.start().to_string(), range.end().to_string())
+            }
+            (None, None, None) => return None,
+        };
+        let what = format!("{what}, and this provider takes {from} to {to}");
+        Some(RequestDoubt { what, remedy: "give this provider an entry of its own".to_owned() })
+    }
 }
 
 /// Rules on the fields of a request.
@@ -99,7 +159,7 @@ pub struct RequestDoubt {
 
 impl RequestLimits {
     /// No limits, for a provider that documents none.
-    pub const NONE: Self = Self { repo_id_example: None, families: &[], rules: None };
+    pub const NONE: Self = Self { repo_id_example: None, families: &[], rules: None, ranges: FieldRanges::Usual };
 
     /// Returns why a request cannot be sent as it is, and a doubt about it. `is_new_kind` is true for the first request with its model and
     /// size: a doubt about them is told once.
@@ -111,7 +171,7 @@ impl RequestLimits {
         };
         let doubt = if is_new_kind { of_size() } else { None };
         let doubt = doubt.or_else(|| rules.and_then(|rules| rules.prompt_doubt(request)));
-        (rules.and_then(|rules| rules.refusal(request)), doubt)
+        (rules.and_then(|rules| rules.refusal(request)).or_else(|| self.ranges.refusal(request)), doubt)
     }
 
     /// Returns a doubt if the documentation of the request's model does not include its size; `None` if there is no doubt.

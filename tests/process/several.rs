@@ -89,6 +89,41 @@ fn everything_that_shows_jobs_tells_the_providers_apart() {
     assert_eq!(page.matches("\"provider\":\"fal\"").count(), 2);
 }
 
+/// Goal: the ranges of numbers are those of the provider that gets them. Method: sizes, steps and guidances beyond the usual ones, for the
+/// run's own provider, for one of a row, of the defaults and of a list, and beyond what a description says.
+#[test]
+fn a_described_provider_takes_what_its_description_says() {
+    let bench = Bench::new(quick());
+    let checked = |name: &str, text: &str, more: &[&str]| {
+        bench.write(name, text);
+        let output = bench.output(&[&["validate", name], more].concat());
+        (output.status.code(), stdout(&output) + &stderr(&output))
+    };
+    let row = "prompt,provider,model,size,steps,guidance\na cat,fal,x/y,4096x4096,150,0.5\n";
+    assert_eq!(checked("p.csv", row, &[]).0, Some(0));
+    let plain = row.replace("fal", "");
+    let (code, words) = checked("p.csv", &plain, &[]);
+    assert_eq!(code, Some(2));
+    for told in
+        ["`size` is 4096x4096, and a side is outside 64 to 2048", "`steps` is 150, outside", "`guidance` is 0.5"]
+    {
+        assert!(words.contains(told), "{words}");
+    }
+    assert_eq!(checked("p.csv", &plain, &["--provider", "fal"]).0, Some(0));
+    assert_eq!(checked("p.csv", &plain, &["--set", "provider=fal"]).0, Some(0));
+    let (code, words) = checked("p.csv", &row.replace("fal", "modelscope"), &["--provider", "fal"]);
+    assert!(code == Some(2) && words.contains("a side is outside 64 to 2048"), "{words}");
+    let shared = "defaults: {provider: fal, model: x/y, size: 4096x2048}\nprompts: [a cat, a dog]\n";
+    assert_eq!(checked("p.yaml", shared, &[]).0, Some(0));
+    let (code, words) = checked("p.yaml", &shared.replace("provider: fal", "provider: [fal, modelscope]"), &[]);
+    assert!(code == Some(2) && words.contains("`size` is 4096x2048, and this provider takes 64 to 2048"), "{words}");
+    let (code, words) = checked("p.csv", &row.replace("4096x4096", "20000x64"), &[]);
+    assert!(code == Some(2) && words.contains("a side is outside 1 to 16384"), "{words}");
+    let wide = "prompt,provider,model,size\na cat,openai,gpt-image-2,4096x1536\n";
+    let (code, words) = checked("p.csv", wide, &[]);
+    assert!(code == Some(0) && words.contains("a side is documented to have at most 3840 pixels"), "{words}");
+}
+
 /// Goal: the provider is an axis like the model, and a part of the identity of a job only where the row names it.
 #[test]
 fn the_provider_is_an_axis_and_a_part_of_the_identity_only_in_the_row() {

@@ -20,6 +20,7 @@ use crate::manifest::fields::field_entry::{FieldEntry, FieldValue, Spanned};
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::{UnparsedValue, Value};
 use crate::model::request::{Lora, Size};
+use crate::model::request_limits::FieldRanges;
 
 /// Text and its location.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +77,12 @@ impl Fields {
     }
 
     /// Reads the given fields and keeps the valid ones. If a field occurs twice, the last one wins.
-    pub(crate) fn read(given: Vec<FieldEntry>, texts: TextMode, mistakes: &mut DiagnosticList) -> Self {
+    pub(crate) fn read(
+        given: Vec<FieldEntry>,
+        texts: TextMode,
+        ranges: FieldRanges,
+        mistakes: &mut DiagnosticList,
+    ) -> Self {
         let mut fields = Self::default();
         for FieldEntry { field, place, said } in given {
             let said = match spread(field, said) {
@@ -86,12 +92,18 @@ impl Fields {
                     continue;
                 }
             };
-            fields.set(field, said, texts, place, mistakes);
+            fields.set((field, place), said, (texts, ranges), mistakes);
         }
         fields
     }
 
-    fn set(&mut self, field: Field, said: FieldValue, texts: TextMode, place: Location, mistakes: &mut DiagnosticList) {
+    fn set(
+        &mut self,
+        (field, place): (Field, Location),
+        said: FieldValue,
+        (texts, ranges): (TextMode, FieldRanges),
+        mistakes: &mut DiagnosticList,
+    ) {
         let mut all = Reader { field, place, mistakes };
         let text = |strict: fn(UnparsedValue) -> Result<String, Issue>| {
             move |raw, place| {
@@ -105,10 +117,10 @@ impl Fields {
             Field::Id => set(&mut self.id, all.axis(said, text(parse::id))),
             Field::Provider => set(&mut self.provider, all.axis(said, |raw, _| parse::provider(raw))),
             Field::Model => set(&mut self.model, all.axis(said, |raw, _| parse::model(raw))),
-            Field::Size => set(&mut self.size, all.axis(said, |raw, _| parse::size(&raw))),
+            Field::Size => set(&mut self.size, all.axis(said, |raw, _| parse::size(&raw, ranges))),
             Field::Seed => set(&mut self.seed, all.axis(said, |raw, _| parse::seed(&raw))),
-            Field::Steps => set(&mut self.steps, all.axis(said, |raw, _| parse::steps(&raw))),
-            Field::Guidance => set(&mut self.guidance, all.axis(said, |raw, _| parse::guidance(&raw))),
+            Field::Steps => set(&mut self.steps, all.axis(said, |raw, _| parse::steps(&raw, ranges))),
+            Field::Guidance => set(&mut self.guidance, all.axis(said, |raw, _| parse::guidance(&raw, ranges))),
             Field::ImageUrl => set(&mut self.image_url, all.axis(said, |raw, _| composite::image_url(raw))),
             Field::Loras => set(&mut self.loras, all.axis(said, |raw, _| composite::loras(raw))),
             Field::Params => set(&mut self.params, all.axis(said, |raw, _| composite::params(raw))),

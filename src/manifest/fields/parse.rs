@@ -12,6 +12,7 @@ use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::manifest::fields::yes_or_no::meaning;
 use crate::model::escape::excerpt;
 use crate::model::request::{Json, Size};
+use crate::model::request_limits::FieldRanges;
 
 /// Limit of the provider: it accepts texts of fewer than 2000 characters.
 const TEXT_CHARS_MAX: usize = 1_999;
@@ -22,13 +23,8 @@ const ID_CHARS_MAX: usize = 200;
 /// Limit on the length of a column name, because the ledger stores the name with every row.
 const COLUMN_CHARS_MAX: usize = 200;
 
-/// Pixels of one side of an image. Each model has its own narrower range.
-const SIDE: RangeInclusive<u32> = 64..=2048;
-
 const SEED: RangeInclusive<i64> = 0..=SEED_MAX;
-const STEPS: RangeInclusive<i64> = 1..=100;
 const N: RangeInclusive<i64> = 1..=10_000;
-const GUIDANCE: RangeInclusive<f64> = 1.5..=20.0;
 
 /// Highest seed that the provider accepts.
 pub(crate) const SEED_MAX: i64 = (1 << 31) - 1;
@@ -147,7 +143,7 @@ fn text(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
 }
 
 /// Parses width and height in pixels.
-pub(crate) fn size(raw: &UnparsedValue) -> Result<Size, Issue> {
+pub(crate) fn size(raw: &UnparsedValue, ranges: FieldRanges) -> Result<Size, Issue> {
     let written = match raw {
         UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => text.clone(),
         UnparsedValue::Typed(Value::Int(side)) => side.to_string(),
@@ -157,11 +153,12 @@ pub(crate) fn size(raw: &UnparsedValue) -> Result<Size, Issue> {
         }
     };
     let Ok(size) = written.parse::<Size>() else {
-        let remedy = meant_size(&written).map_or_else(|| size_remedy(raw), |size| format!("write {size}"));
+        let remedy = meant_size(&written, ranges).map_or_else(|| size_remedy(raw), |size| format!("write {size}"));
         return Err(wrong(format!("`size` is `{}`, not WIDTHxHEIGHT", excerpt(&written, 40)), remedy));
     };
-    if !is_drawable(size) {
-        let what = format!("`size` is {size}, and a side is outside {} to {} pixels", SIDE.start(), SIDE.end());
+    if !is_drawable(size, ranges) {
+        let pixels = ranges.side();
+        let what = format!("`size` is {size}, and a side is outside {} to {} pixels", pixels.start(), pixels.end());
         return Err(wrong(what, SIZE_REMEDY));
     }
     Ok(size)
@@ -181,17 +178,17 @@ fn size_remedy(raw: &UnparsedValue) -> String {
     }
 }
 
-fn is_drawable(size: Size) -> bool {
-    SIDE.contains(&size.width) && SIDE.contains(&size.height)
+fn is_drawable(size: Size, ranges: FieldRanges) -> bool {
+    ranges.side().contains(&size.width) && ranges.side().contains(&size.height)
 }
 
 /// Guesses the size that the user meant by `1024`, `1024*768`, `1024×768` or `1024 x 768 px`.
-fn meant_size(written: &str) -> Option<Size> {
+fn meant_size(written: &str, ranges: FieldRanges) -> Option<Size> {
     let mut sides = written.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let width = sides.next()?.parse().ok()?;
     let height = sides.next().map_or(Some(width), |side| side.parse().ok())?;
     let size = Size { width, height };
-    (sides.next().is_none() && is_drawable(size)).then_some(size)
+    (sides.next().is_none() && is_drawable(size, ranges)).then_some(size)
 }
 
 fn number_text(value: &Value) -> String {
@@ -217,8 +214,8 @@ pub(crate) fn seed(raw: &UnparsedValue) -> Result<u64, Issue> {
     Ok(number.cast_unsigned())
 }
 
-pub(crate) fn steps(raw: &UnparsedValue) -> Result<u32, Issue> {
-    whole(Field::Steps, raw, STEPS, "").map(small)
+pub(crate) fn steps(raw: &UnparsedValue, ranges: FieldRanges) -> Result<u32, Issue> {
+    whole(Field::Steps, raw, ranges.steps(), "").map(small)
 }
 
 /// Parses the number of images.
@@ -286,8 +283,9 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
 }
 
 /// Parses the guidance scale: how closely the image follows the prompt.
-pub(crate) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
-    let remedy = format!("write a number from {} to {}", GUIDANCE.start(), GUIDANCE.end());
+pub(crate) fn guidance(raw: &UnparsedValue, ranges: FieldRanges) -> Result<f64, Issue> {
+    let range = ranges.guidance();
+    let remedy = format!("write a number from {} to {}", range.start(), range.end());
     let (number, shown) = match raw {
         UnparsedValue::Cell(text) => {
             (text.trim().parse().ok().filter(|number: &f64| !number.is_nan()), shown_text(text))
@@ -310,9 +308,9 @@ pub(crate) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
                 .unwrap_or(remedy);
             Err(wrong(format!("`guidance` is {shown}, not a number"), remedy))
         }
-        Some(number) if GUIDANCE.contains(&number) => Ok(number),
+        Some(number) if range.contains(&number) => Ok(number),
         Some(number) => {
-            let what = format!("`guidance` is {number}, outside {} to {}", GUIDANCE.start(), GUIDANCE.end());
+            let what = format!("`guidance` is {number}, outside {} to {}", range.start(), range.end());
             Err(wrong(what, remedy))
         }
     }

@@ -4,6 +4,20 @@ use crate::manifest::diagnostics::{Issue, wrong};
 use crate::manifest::fields::parse::*;
 use crate::manifest::fields::value::UnparsedValue;
 use crate::manifest::fields::value::Value;
+use crate::model::request::Size;
+use crate::model::request_limits::FieldRanges;
+
+fn size(raw: &UnparsedValue) -> Result<Size, Issue> {
+    crate::manifest::fields::parse::size(raw, FieldRanges::Usual)
+}
+
+fn steps(raw: &UnparsedValue) -> Result<u32, Issue> {
+    crate::manifest::fields::parse::steps(raw, FieldRanges::Usual)
+}
+
+fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
+    crate::manifest::fields::parse::guidance(raw, FieldRanges::Usual)
+}
 
 fn cell(text: &str) -> UnparsedValue {
     UnparsedValue::Cell(text.to_owned())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::description::auth::Auth;
 use crate::description::format::Description;
 use crate::description::words::Exchange;
-use crate::model::request_limits::{RequestLimits, RulesRef};
+use crate::model::request_limits::{FieldRanges, RequestLimits, RulesRef};
 use crate::provider::described::limits::DescribedRules;
 use crate::provider::http::token_source::TokenSpec;
 use crate::provider::spec::{ApiSpec, ProviderSpec, WithoutToken};
@@ -47,7 +47,7 @@ pub(crate) fn spec(description: Description) -> &'static ProviderSpec {
         help: &api.help,
         api: Some(address),
         default_model: &api.default_model,
-        limits: RequestLimits { rules: Some(RulesRef(rules)), ..RequestLimits::NONE },
+        limits: RequestLimits { rules: Some(RulesRef(rules)), ranges: FieldRanges::Described, ..RequestLimits::NONE },
         description: Some(api),
         ..ProviderSpec::new(&api.name)
     };

@@ -4,7 +4,7 @@ use crate::model::request_limits::{ModelFamily, RequestLimits};
 
 /// Limits of the API.
 pub(crate) const LIMITS: RequestLimits =
-    RequestLimits { repo_id_example: Some("Qwen/Qwen-Image"), families: &FAMILIES, rules: None };
+    RequestLimits { repo_id_example: Some("Qwen/Qwen-Image"), families: &FAMILIES, ..RequestLimits::NONE };
 
 /// Families of models with their own ranges of sides.
 const FAMILIES: [ModelFamily; 4] = [
