@@ -39,7 +39,7 @@ pub(crate) fn markdown(top: &Command) -> String {
     }
     page.push_str(EXIT_CODES);
     for command in top.get_subcommands() {
-        describe(&mut page, command.clone());
+        describe(&mut page, "promptbatch", command);
     }
     page
 }
@@ -52,10 +52,13 @@ fn about(command: &Command) -> String {
     command.get_about().map(|about| cell(&about.to_string())).unwrap_or_default()
 }
 
-fn describe(page: &mut String, mut command: Command) {
-    let usage = command.render_usage().to_string();
+/// Describes a command and its subcommands. `above` are the words before its name.
+fn describe(page: &mut String, above: &str, command: &Command) {
+    let name = format!("{above} {}", command.get_name());
+    let level = "#".repeat(name.split(' ').count());
+    let usage = command.clone().bin_name(&name).render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();
-    line(page, format_args!("\n## promptbatch {}\n\n{}\n\n```text\n{usage}\n```", command.get_name(), about(&command)));
+    line(page, format_args!("\n{level} {name}\n\n{}\n\n```text\n{usage}\n```", about(command)));
     let shown: Vec<&Arg> = command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_id() != "help").collect();
     let mut headings: Vec<Option<&str>> = vec![];
     for arg in &shown {
@@ -74,6 +77,9 @@ fn describe(page: &mut String, mut command: Command) {
     }
     if let Some(text) = command.get_after_help() {
         line(page, format_args!("\n```text\n{}\n```", text.to_string().trim_end()));
+    }
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        describe(page, &name, below);
     }
 }
 
