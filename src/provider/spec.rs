@@ -137,11 +137,13 @@ pub struct ProviderSettings {
     pub simulator: Option<Box<SimulatorConfig>>,
 }
 
-/// Settings of a provider that rows of the manifest name. Without one, that of the whole run counts, except for the address.
+/// Settings of a provider that rows of the manifest name. Without one, that of the whole run counts, except for the address and the token.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RowProviderSettings {
     /// Base URL of the API; `None` for the provider's own.
     pub base_url: Option<String>,
+    /// File that holds the token; `None` for the provider's own environment variables.
+    pub token_file: Option<PathBuf>,
     /// Maximum submission rate.
     pub rate: Option<Rate>,
     /// Maximum number of tasks in flight.

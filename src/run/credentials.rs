@@ -43,7 +43,10 @@ impl Credentials {
         if let Some(named) = self.provider_name.filter(|named| *named != identity.name) {
             return Err(ConnectError::Other { named, recorded: identity.name }.into());
         }
-        let (token, request_timeout, of_rows) = (self.token.clone(), self.request_timeout, self.of_rows.clone());
+        let (request_timeout, of_rows) = (self.request_timeout, self.of_rows.clone());
+        // A file for this provider by its name comes before one that names none.
+        let named = of_rows.get(&identity.name).and_then(|settings| settings.token_file.clone());
+        let token = named.map_or_else(|| self.token.clone(), TokenSource::File);
         let settings = ProviderSettings { token, request_timeout, of_rows, ..ProviderSettings::default() };
         Ok(registry::recorded(&identity, settings)?)
     }

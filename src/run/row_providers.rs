@@ -145,8 +145,8 @@ fn configured(
     let base_url = said.clone().or_else(|| recorded.and_then(|recorded| recorded.base_url.clone()));
     let config = ProviderConfig::new(spec).with(|settings| {
         settings.base_url = base_url;
-        // A file holds the token of the run's own provider only.
-        settings.token = TokenSource::Environment;
+        let token_file = own.of_rows.get(spec.name).and_then(|settings| settings.token_file.clone());
+        settings.token = token_file.map_or(TokenSource::Environment, TokenSource::File);
         settings.request_timeout = own.request_timeout;
     });
     config.verify_base_url(said.as_deref()).map_err(of)?;

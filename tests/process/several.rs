@@ -124,6 +124,38 @@ fn a_described_provider_takes_what_its_description_says() {
     assert!(code == Some(0) && words.contains("a side is documented to have at most 3840 pixels"), "{words}");
 }
 
+/// Goal: each provider can have its token in a file of its own. Method: no variable for the row's provider; its file by name, the run's own
+/// beside it, a file with a wrong token, two files for one provider, and a retry.
+#[test]
+fn each_provider_may_have_a_file_with_its_token() {
+    let bench = Bench::new(quick());
+    let fal = playing("fal", |config| SimulatorConfig { token: Some("right".into()), ..config });
+    bench.write("p.csv", "prompt,provider,model\na cat,,a/b\na dog,fal,x/y\n");
+    bench.write("own.key", "test-token\n");
+    bench.write("fal.key", "right\n");
+    bench.write("wrong.key", "wrong\n");
+    let url = format!("fal={}", fal.url());
+    let run = |files: &[&str]| {
+        let mut command = bench.run_command("p.csv", &["--base-url", &url]);
+        let files = files.iter().flat_map(|file| ["--token-file", file]);
+        command.args(files).env_remove("FAL_KEY").output().unwrap()
+    };
+    let missing = run(&["own.key"]);
+    expect_code(&missing, 3);
+    assert!(stderr(&missing).contains("FAL_KEY"), "the file of the run is not sent to another: {}", stderr(&missing));
+    expect_code(&run(&["own.key", "fal=absent.key"]), 3);
+    let twice = run(&["fal=fal.key", "fal=wrong.key"]);
+    expect_code(&twice, 2);
+    assert!(stderr(&twice).contains("'--token-file' is given more than once for `fal`"), "{}", stderr(&twice));
+    expect_code(&run(&["own.key", "fal=wrong.key"]), 3);
+    expect_code(&run(&["modelscope=own.key", "fal=fal.key"]), 0);
+    bench.check_images(2);
+    let mut redo = bench.command(&["redo", "out", "1", "2", "--progress", "none", "--token-file", "fal=fal.key"]);
+    let redone = redo.args(["--token-file", "modelscope=own.key"]).env_remove("MODELSCOPE_API_KEY").output().unwrap();
+    expect_code(&redone, 0);
+    assert_eq!(accepted(&fal), 2);
+}
+
 /// Goal: the provider is an axis like the model, and a part of the identity of a job only where the row names it.
 #[test]
 fn the_provider_is_an_axis_and_a_part_of_the_identity_only_in_the_row() {

@@ -9,7 +9,7 @@ use crate::cli::commands::gallery;
 use crate::cli::commands::plan;
 use crate::cli::exit::Exit;
 use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
-use crate::cli::flags::named::{NamedValue, for_own, of_rows};
+use crate::cli::flags::named::{NamedValue, for_own, of_rows, own_token};
 use crate::cli::flags::provider::{ProviderArgs, base_url_help};
 use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
@@ -28,7 +28,6 @@ use crate::model::partition::Partition;
 use crate::model::storage_url::{StorageUrl, StorageUrlError};
 use crate::provider::config::ProviderConfig;
 use crate::provider::registry;
-use crate::provider::spec::TokenSource;
 use crate::report::Reporters;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run;
@@ -209,8 +208,9 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
     let own = args.provider.provider.name;
     let provider = ProviderConfig::new(args.provider.provider).with(|settings| {
         settings.base_url = for_own(&args.base_url, own);
-        settings.of_rows = of_rows(own, &args.base_url, &args.pace.rate, &args.pace.concurrency);
-        settings.token = args.access.token_file.clone().map_or(TokenSource::Environment, TokenSource::File);
+        settings.of_rows =
+            of_rows(own, &args.base_url, &args.access.token_file, &args.pace.rate, &args.pace.concurrency);
+        settings.token = own_token(&args.access.token_file, own);
         settings.request_timeout = args.access.request_timeout;
     });
     // The text is not repeated, because it may contain a key.

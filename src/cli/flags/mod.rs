@@ -14,14 +14,14 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, Args, ValueEnum};
 
-use crate::cli::flags::named::{NamedValue, for_own, of_rows};
+use crate::cli::flags::named::{NamedValue, for_own, of_rows, own_token};
 use crate::cli::flags::provider::{request_timeout_help, token_file_help};
 use crate::cli::flags::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
 use crate::images::validate::verdict::CheckLimits;
 use crate::model::cost::CostLimit;
 use crate::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
 use crate::model::price::Price;
-use crate::provider::spec::{ProviderSpec, TokenSource};
+use crate::provider::spec::ProviderSpec;
 use crate::report::tty_reporter::can_be_drawn;
 use crate::run::consent::Consent;
 use crate::run::credentials::Credentials;
@@ -29,8 +29,8 @@ use crate::run::credentials::Credentials;
 /// How the provider is reached.
 #[derive(Debug, Args)]
 pub(super) struct AccessArgs {
-    #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE", help = token_file_help())]
-    pub token_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().map(NamedValue::from), env = "PROMPTBATCH_TOKEN_FILE", help = token_file_help())]
+    pub token_file: Vec<NamedValue<PathBuf>>,
 
     #[arg(long, value_name = "D", value_parser = duration, env = "PROMPTBATCH_REQUEST_TIMEOUT", help = request_timeout_help())]
     pub request_timeout: Option<Duration>,
@@ -67,11 +67,11 @@ impl LedgerAccessArgs {
         let own = self.own_name();
         let (rates, concurrency) = pace.map_or((&[][..], &[][..]), |pace| (&pace.rate, &pace.concurrency));
         Credentials {
-            token: token_file.clone().map_or(TokenSource::Environment, TokenSource::File),
+            token: own_token(token_file, own),
             provider: None,
             provider_name: self.provider.map(|spec| spec.name),
             base_url: for_own(&self.base_url, own),
-            of_rows: of_rows(own, &self.base_url, rates, concurrency),
+            of_rows: of_rows(own, &self.base_url, token_file, rates, concurrency),
             request_timeout: *request_timeout,
             consent: self.consent.consent(),
         }

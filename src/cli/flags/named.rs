@@ -1,12 +1,13 @@
 //! Values of flags that may be for one provider: `30/m` for all, `fal=30/m` for one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ArgMatches;
 
 use crate::model::limits::{Concurrency, Rate};
-use crate::provider::spec::RowProviderSettings;
+use crate::provider::spec::{RowProviderSettings, TokenSource};
 
 /// Value of a flag, for one provider or for all.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,17 @@ pub(crate) struct NamedValue<T> {
     pub provider: Option<String>,
     /// Value.
     pub value: T,
+}
+
+impl From<PathBuf> for NamedValue<PathBuf> {
+    /// Reads a file of a token. A file that exists is meant as a whole, whatever its name looks like.
+    fn from(path: PathBuf) -> Self {
+        let (provider, value) = match path.to_str().map(split) {
+            Some((Some(name), file)) if !path.exists() => (Some(name.to_owned()), PathBuf::from(file)),
+            Some(_) | None => (None, path),
+        };
+        Self { provider, value }
+    }
 }
 
 impl<T: FromStr> FromStr for NamedValue<T> {
@@ -38,11 +50,14 @@ fn split(text: &str) -> (Option<&str>, &str) {
 
 /// Refuses a second value for the same provider, of which only one could hold. Returns the explanation.
 pub(crate) fn check_repeated(matches: &ArgMatches) -> Result<(), String> {
-    for (id, flag) in [("base_url", "--base-url"), ("rate", "--rate"), ("concurrency", "--concurrency")] {
+    let flags = ["base_url", "token_file", "rate", "concurrency"];
+    for (id, flag) in flags.into_iter().zip(["--base-url", "--token-file", "--rate", "--concurrency"]) {
         let mut names = BTreeSet::new();
         for value in matches.try_get_raw(id).ok().flatten().into_iter().flatten() {
-            let value = value.to_string_lossy();
-            let name = split(&value).0.map(str::to_owned);
+            let name = match id {
+                "token_file" => NamedValue::from(PathBuf::from(value)).provider,
+                _ => split(&value.to_string_lossy()).0.map(str::to_owned),
+            };
             let of = name.as_ref().map(|name| format!(" for `{name}`")).unwrap_or_default();
             if !names.insert(name) {
                 return Err(format!("the argument '{flag}' is given more than once{of}; give it once{of}"));
@@ -58,10 +73,16 @@ pub(crate) fn for_own<T: Clone>(values: &[NamedValue<T>], own: &str) -> Option<T
     of(Some(own)).or_else(|| of(None)).map(|value| value.value.clone())
 }
 
+/// Returns the source of the token of the run's own provider.
+pub(crate) fn own_token(files: &[NamedValue<PathBuf>], own: &str) -> TokenSource {
+    for_own(files, own).map_or(TokenSource::Environment, TokenSource::File)
+}
+
 /// Gathers the values that name a provider other than the run's own.
 pub(crate) fn of_rows(
     own: &str,
     base_urls: &[NamedValue<String>],
+    token_files: &[NamedValue<PathBuf>],
     rates: &[NamedValue<Rate>],
     concurrency: &[NamedValue<Concurrency>],
 ) -> BTreeMap<String, RowProviderSettings> {
@@ -73,6 +94,9 @@ pub(crate) fn of_rows(
     };
     for NamedValue { provider, value } in base_urls {
         at(provider, &|settings| settings.base_url = Some(value.clone()));
+    }
+    for NamedValue { provider, value } in token_files {
+        at(provider, &|settings| settings.token_file = Some(value.clone()));
     }
     for NamedValue { provider, value } in rates {
         at(provider, &|settings| settings.rate = Some(*value));
@@ -98,10 +122,16 @@ mod tests {
         assert_eq!(for_own(&urls, "fal").as_deref(), Some("https://b/x=1"), "the name comes first");
         assert_eq!(for_own(&urls, "openai").as_deref(), Some("https://c/?q=1"));
         let rates: Vec<NamedValue<Rate>> = ["30/m", "fal=5/s"].map(|text| text.parse().unwrap()).into();
-        let settings = of_rows("openai", &urls, &rates, &[]);
+        let settings = of_rows("openai", &urls, &[], &rates, &[]);
         assert_eq!(settings.keys().collect::<Vec<_>>(), ["fal", "my-relay"]);
         assert_eq!(settings["fal"].rate, "5/s".parse().ok());
-        assert!(!of_rows("fal", &urls, &rates, &[]).contains_key("fal"), "that is the run's own");
+        assert!(!of_rows("fal", &urls, &[], &rates, &[]).contains_key("fal"), "that is the run's own");
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("fal=x");
+        std::fs::write(&odd, "t").unwrap();
+        let files = ["fal=a/key", "b/key", odd.to_str().unwrap()].map(|text| NamedValue::from(PathBuf::from(text)));
+        assert_eq!(files.each_ref().map(|file| file.provider.as_deref()), [Some("fal"), None, None]);
+        assert_eq!((&files[0].value, &files[2].value), (&PathBuf::from("a/key"), &odd));
         assert!("fal=fast".parse::<NamedValue<Rate>>().is_err());
     }
 }
