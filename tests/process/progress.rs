@@ -1,6 +1,8 @@
 //! Progress output of a run without a terminal: lines at intervals, and JSON.
 
-use std::process::Output;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Output, Stdio};
 
 use promptbatch::simulator::config::SimulatorConfig;
 use serde_json::Value;
@@ -78,6 +80,31 @@ fn a_log_is_told_of_a_hold_when_it_begins() {
     let output = bench.run("prompts.csv", &[]);
     expect_code(&output, 0);
     assert!(stderr(&output).contains("throttled: next submission in "), "{}", stderr(&output));
+}
+
+/// Goal: a watcher may come before the run, and may watch several. Method: watch a folder that is not there, and put a run into its place;
+/// then watch the folder above, with two runs.
+#[test]
+fn a_run_to_come_and_several_runs_can_be_watched() {
+    let bench = Bench::new(quick());
+    bench.csv(1);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    let args = ["status", "all/a", "--watch", "--json"];
+    let mut watcher = bench.command(&args);
+    let mut watcher = watcher.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    BufReader::new(watcher.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert_eq!(told, "waiting for a run in all/a\n");
+    fs::create_dir(bench.path("all")).unwrap();
+    fs::rename(bench.path("out"), bench.path("all/a")).unwrap();
+    let shown = watcher.wait_with_output().unwrap();
+    expect_code(&shown, 0);
+    assert_eq!(serde_json::from_str::<Value>(&stdout(&shown)).unwrap()["succeeded"], 1);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    fs::rename(bench.path("out"), bench.path("all/b")).unwrap();
+    let several = bench.output(&["status", "all", "--watch"]);
+    expect_code(&several, 0);
+    assert_eq!(stdout(&several), "all/a: 1 of 1 succeeded\nall/b: 1 of 1 succeeded\n");
 }
 
 /// Goal: a watcher of a live run sees its end, learns its rate, and does not disturb it.

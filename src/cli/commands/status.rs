@@ -13,7 +13,8 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::run_folder;
 use crate::cli::messages::run_status::RunStatus;
 use crate::cli::messages::summary::standing;
-use crate::cli::output::{fail, print};
+use crate::cli::output::{fail, print, print_message};
+use crate::model::escape::escape;
 use crate::report::terminal::Terminal;
 use crate::report::tty_reporter::can_be_drawn;
 use crate::report::watch::Watch;
@@ -24,7 +25,8 @@ pub(crate) const HELP: &str = "\
 Examples:
   promptbatch status out/cats                           counts, rate, time left, first failures
   promptbatch status out                                a line for each run in this folder
-  promptbatch status out/cats --watch                   refreshed until the run ends
+  promptbatch status out/cats --watch                   refreshed until the run ends; waits for it
+  promptbatch status out --watch                        the same for all runs in this folder
   promptbatch status out/cats --json                    for scripts";
 
 #[derive(Debug, Args)]
@@ -93,18 +95,34 @@ fn objects(runs: &[PathBuf]) -> String {
     runs.iter().map(object).collect()
 }
 
-/// Shows the status of a run until no process runs it any more.
+/// Shows the status of a run, or of the runs in a folder, until no process runs them any more. Waits for a run that is still to come.
 pub(crate) fn watch(args: &StatusArgs) -> Exit {
     let is_drawn = !args.json && io::stdout().is_terminal() && can_be_drawn();
-    let block = is_drawn.then(|| Watch::on(Terminal::stderr()));
+    let (mut is_waiting, mut is_seen) = (false, false);
+    let mut block = None;
     loop {
         let standing = match RunStatus::of(&args.out) {
             Ok(standing) => standing,
+            Err(LedgerError::Missing { .. }) if !is_seen => {
+                if !runs_in(&args.out).is_empty() {
+                    return watch_several(args);
+                }
+                if !is_waiting {
+                    print_message(&format!("waiting for a run in {}", escape(&args.out.display().to_string())));
+                }
+                is_waiting = true;
+                thread::sleep(DRAWN_EVERY);
+                continue;
+            }
             Err(error) => {
                 block.iter().for_each(Watch::end);
                 return fail(Exit::of_ledger(&error), &error);
             }
         };
+        is_seen = true;
+        if is_drawn && block.is_none() {
+            block = Some(Watch::on(Terminal::stderr()));
+        }
         if standing.is_live()
             && let Some(block) = &block
         {
@@ -115,6 +133,19 @@ pub(crate) fn watch(args: &StatusArgs) -> Exit {
         block.iter().for_each(Watch::end);
         let printed = print(&if args.json { standing.json() } else { standing.words() });
         if !standing.is_live() || printed != Exit::Done {
+            return printed;
+        }
+        thread::sleep(PRINTED_EVERY);
+    }
+}
+
+/// Prints a line for each run in a folder, again and again until no process runs any of them. Runs that begin meanwhile are included.
+fn watch_several(args: &StatusArgs) -> Exit {
+    loop {
+        let runs = runs_in(&args.out);
+        let is_live = runs.iter().any(|path| RunStatus::of(path).is_ok_and(|run| run.is_live()));
+        let printed = print(&if args.json { objects(&runs) } else { lines(&runs) });
+        if !is_live || printed != Exit::Done {
             return printed;
         }
         thread::sleep(PRINTED_EVERY);
