@@ -65,4 +65,5 @@ pub mod simulator {
 pub mod store {
     pub use crate::store::memory::{MemoryLedger, MemoryRun, create as create_in_memory};
     pub use crate::store::sqlite::SqliteStore;
+    pub use crate::store::totals::{TOTAL_NAMES, Totals};
 }

@@ -28,6 +28,7 @@ pub mod spec;
 pub(crate) mod sqlite;
 pub mod stores;
 mod style;
+pub(crate) mod totals;
 pub mod typed;
 
 use std::ops::ControlFlow;

@@ -15,8 +15,9 @@ use crate::store::format;
 use crate::store::sqlite::database::expect_one;
 use crate::store::sqlite::events::last_seq;
 use crate::store::sqlite::task_key::task_key;
-use crate::store::sqlite::totals::Totals;
+use crate::store::sqlite::totals;
 use crate::store::sqlite::{charges, checksum};
+use crate::store::totals::Totals;
 
 /// Job under way: its row number, and the state stored in that row.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ pub(super) fn write_in(
         write_links(connection, *row, &before.phase, &state.phase)?;
         change += Totals::of(state) - Totals::of(before);
     }
-    change.write(connection)?;
+    totals::write(change, connection)?;
     Ok(written)
 }
 
