@@ -66,4 +66,9 @@ pub mod store {
     pub use crate::store::memory::{MemoryLedger, MemoryRun, create as create_in_memory};
     pub use crate::store::sqlite::SqliteStore;
     pub use crate::store::totals::{TOTAL_NAMES, Totals};
+
+    /// Shared runs: the port to the server, and the ledger over it.
+    pub mod shared {
+        pub use crate::store::shared::backend::*;
+    }
 }

@@ -23,6 +23,7 @@ mod price;
 pub mod selection;
 pub mod setting;
 pub mod settings;
+pub(crate) mod shared;
 mod shuffle;
 pub mod spec;
 pub(crate) mod sqlite;

@@ -1,0 +1,6 @@
+//! Ledger of a run that several processes work on, on one machine or on many.
+//!
+//! A server keeps the truth. Every process is a worker, with a row of its own, and drives the jobs of the blocks that it has claimed.
+//! Nothing passes from worker to worker but through the server.
+
+pub(crate) mod backend;
