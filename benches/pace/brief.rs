@@ -8,6 +8,7 @@ use promptbatch::internals::engine::Engine;
 use promptbatch::internals::engine::turn::{Action, Input};
 use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::Limits;
+use promptbatch::model::more::More;
 use promptbatch::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Status, TaskId, Url};
 use promptbatch::model::phase::{JobRecord, JobState};
 use promptbatch::model::request::Request;
@@ -133,10 +134,10 @@ impl World {
             }
             let mut has_loaded = false;
             for action in turn.actions {
-                if let Action::Load { max } = action {
+                if let Action::Load { max, .. } = action {
                     let record = |job: Job| JobRecord { job: job.into(), state: JobState::default() };
                     let loaded = jobs.by_ref().take(max).map(record).collect();
-                    engine.handle(at(now), Input::Loaded { jobs: loaded, more: jobs.peek().is_some() });
+                    engine.handle(at(now), Input::Loaded { jobs: loaded, more: More::now_if(jobs.peek().is_some()) });
                     has_loaded = true;
                 } else {
                     self.act(now, action);

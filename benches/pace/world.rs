@@ -16,6 +16,7 @@ use promptbatch::internals::simulator::Server;
 use promptbatch::model::event::Event;
 use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::{Limits, Rate};
+use promptbatch::model::more::More;
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, ImageFormat, TaskId};
 use promptbatch::model::partial_download::PartialDownload;
@@ -117,7 +118,7 @@ impl Ledger for Endless {
                 state: <_>::default(),
             }
         });
-        let loaded = Loaded { jobs: jobs.take(max).collect(), more: true };
+        let loaded = Loaded { jobs: jobs.take(max).collect(), more: More::Now };
         ready(Ok(loaded)).boxed()
     }
 

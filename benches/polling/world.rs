@@ -10,6 +10,7 @@ use promptbatch::internals::engine::turn::{Action, Input};
 use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::{Concurrency, Limits, Rate};
+use promptbatch::model::more::More;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Status, TaskId, Url};
 use promptbatch::model::phase::{JobRecord, JobState};
 use promptbatch::model::request::Request;
@@ -135,7 +136,7 @@ impl World {
         self.is_asked = false;
         let record = |n| JobRecord { job: job(n).into(), state: JobState::default() };
         let jobs = (first..self.n_loaded).map(record).collect();
-        Some(Input::Loaded { jobs, more: self.n_loaded < self.tasks.len() })
+        Some(Input::Loaded { jobs, more: More::now_if(self.n_loaded < self.tasks.len()) })
     }
 
     fn act(&mut self, now: i64, action: Action) {

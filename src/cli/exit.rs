@@ -62,7 +62,8 @@ impl Exit {
                 | StopReason::Failures(_)
                 | StopReason::Unreachable(..)
                 | StopReason::Cost(_)
-                | StopReason::Duration(_),
+                | StopReason::Duration(_)
+                | StopReason::Elsewhere(_),
             ) => Self::Stopped,
             Some(StopReason::Limit(_)) => Self::Part,
             // The driver reports a disk error separately, with its cause.
@@ -135,6 +136,9 @@ impl Exit {
             | LedgerError::Database { .. }
             | LedgerError::Io { .. }
             | LedgerError::Damaged { .. }
+            | LedgerError::Fenced { .. }
+            | LedgerError::Forgotten { .. }
+            | LedgerError::Unreachable { .. }
             | LedgerError::WriterStopped => Self::Error,
         }
     }

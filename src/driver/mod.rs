@@ -8,6 +8,7 @@ pub mod context;
 mod meter;
 pub mod pictures;
 mod requests;
+mod shared;
 pub mod stop;
 mod task_owner;
 mod transfer;
@@ -81,14 +82,23 @@ pub async fn drive(
         let FleetTurn { events, actions, wake_at, is_last } = engine.turn(now);
         let events: Arc<[Event]> = events.into();
         spooled.extend(actions.iter().filter_map(spooled_task));
-        let actions = store::record(ledger, &events, actions).await?;
+        let n_new = actions.iter().filter(|FleetAction { action, .. }| matches!(action, Action::Submit(..))).count();
+        let recorded = store::record(ledger, &events, actions).await;
+        let recorded = recorded.and_then(|actions| shared::hear(&mut engine, ledger, now).map(|()| actions));
+        let actions = match recorded {
+            Ok(actions) => actions,
+            Err(error) => {
+                let n_submits_out = engine.pace(now).n_submitting - n_new;
+                return Err(shared::leave(error, n_submits_out, &mut under_way, ledger).await.into());
+            }
+        };
         remove_partials(&events, context);
         release(&events, &mut spooled, context);
         reporters.show(now, &events, &engine.pace(now));
         while let Some(notice) = context.store.take_notice() {
             reporters.note(now, &notice);
         }
-        let loaded = match perform(actions, ledger, context, &meter, &mut under_way).await {
+        let loaded = match perform(actions, ledger, context, (&meter, clock), &mut under_way).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 broken.get_or_insert(error.into());
@@ -153,15 +163,22 @@ async fn perform(
     actions: Recorded<Vec<FleetAction>>,
     ledger: &mut dyn Ledger,
     context: &DriverContext,
-    meter: &Arc<DownloadMeter>,
+    (meter, clock): (&Arc<DownloadMeter>, &Clock),
     under_way: &mut JoinSet<TaskOutput>,
 ) -> Result<Option<Loaded>, LedgerError> {
-    let mut loaded = None;
+    let (mut loaded, lease) = (None, ledger.lease());
     for FleetAction { member, action } in actions.into_inner() {
         let context = context.of(member);
         match action {
-            Action::Load { max } => loaded = Some(ledger.load(max).await?),
-            Action::Submit(job, number) => drop(under_way.spawn(requests::submit(context, job, number).map(Ok))),
+            Action::Load { max, is_idle } => {
+                if is_idle {
+                    ledger.set_aside().await?;
+                }
+                loaded = Some(ledger.load(max).await?);
+            }
+            Action::Submit(job, number) => {
+                drop(under_way.spawn(requests::submit(context, job, number, lease.clone(), *clock).map(Ok)));
+            }
             Action::Find(lost) => drop(under_way.spawn(requests::find(context, lost).map(Ok))),
             Action::Poll(batch) => drop(under_way.spawn(requests::poll(context, batch).map(Ok))),
             Action::Download(origin, urls) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
+use crate::driver::clock::Clock;
 use crate::driver::context::DriverContext;
 use crate::driver::meter::DownloadMeter;
 use crate::driver::transfer;
@@ -18,18 +19,23 @@ use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_COUNTED_MAX, IMAG
 use crate::model::provenance::Provenance;
 use crate::model::submission_id::SubmissionId;
 use crate::provider::LostSubmission;
+use crate::store::lease::Lease;
 
 /// Maximum number of failed images that the fault of a task lists one by one.
 const NAMED_MAX: usize = 3;
 
-/// Submits a job, as its submission with this number. A panic of the provider's code puts the submission in doubt.
-pub(super) async fn submit(context: DriverContext, job: Arc<Job>, number: u32) -> Input {
+/// Submits a job, as its submission with this number, if the lease still holds. A panic of the provider's code puts the submission in doubt.
+pub(super) async fn submit(context: DriverContext, job: Arc<Job>, number: u32, lease: Lease, clock: Clock) -> Input {
     let attached = match context.pictures.attach(&job.request).await {
         Ok(attached) => attached,
         // Nothing was sent.
         Err(fault) => return Input::Submitted(job.id, Err(fault)),
     };
     let request = attached.as_ref().map_or(&job.request, |(request, _)| request);
+    // Nothing may be awaited between this check and the request.
+    if !lease.holds(clock.now()) {
+        return Input::Unsent(job.id);
+    }
     let id = SubmissionId::new(&context.run, job.id, number);
     let submitted = caught(context.provider.submit(request, &id)).await;
     // The provider's code may panic before or after the API received the request. The submission is therefore in doubt.

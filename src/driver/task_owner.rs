@@ -40,11 +40,13 @@ fn accepted(input: &mut Input) -> Option<(JobId, TaskId, &mut Input)> {
         Input::Submitted(job, Ok(acceptance)) => Some((*job, acceptance.task.clone(), input)),
         Input::Submitted(_, Err(_))
         | Input::Loaded { .. }
+        | Input::Unsent(_)
         | Input::Found(_)
         | Input::Polled(_)
         | Input::Downloaded(..)
         | Input::Received(_)
         | Input::Unsaved(_)
+        | Input::Hold(_)
         | Input::Stop(_) => None,
     }
 }

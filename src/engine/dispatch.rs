@@ -170,17 +170,27 @@ impl Engine {
     }
 
     /// Keeps the look-ahead filled. Jobs in backoff count against it, so that an outage loads no further jobs. Jobs of an earlier process
-    /// are loaded in any case.
-    pub(super) fn plan_load(&mut self, actions: &mut Vec<Action>) {
+    /// are loaded in any case. Returns the moment of the next request, if it is to be later.
+    pub(super) fn plan_load(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
         let n_held = if self.is_past_known {
             self.to_submit.len() + self.to_submit_later.len() + self.brake.n_waiting()
         } else {
             0
         };
-        if self.loading == Loading::More && !self.model_quotas.is_full() && n_held * 2 <= self.limits.look_ahead_max {
-            self.loading = Loading::Asked;
-            actions.push(Action::Load { max: self.part.ask(self.limits.look_ahead_max - n_held) });
+        let is_idle = self.jobs.is_empty();
+        self.was_idle &= is_idle;
+        let (is_due, asks_at) = match self.loading {
+            Loading::More => (true, None),
+            // Without jobs, the last of them has just ended, and the run may be over.
+            Loading::Later(at) if at <= now || (is_idle && !self.was_idle) => (true, None),
+            Loading::Later(at) => (false, Some(at)),
+            Loading::Asked | Loading::Done => (false, None),
+        };
+        if is_due && !self.model_quotas.is_full() && n_held * 2 <= self.limits.look_ahead_max {
+            (self.loading, self.was_idle) = (Loading::Asked, is_idle);
+            actions.push(Action::Load { max: self.part.ask(self.limits.look_ahead_max - n_held), is_idle });
         }
+        asks_at
     }
 }
 

@@ -43,6 +43,11 @@ impl Engine {
         self.elsewhere = elsewhere;
     }
 
+    /// Returns whether no job is in memory.
+    pub(super) fn is_idle(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// Takes note that every job that an earlier process left unfinished is loaded.
     pub(super) const fn know_past(&mut self) {
         self.is_past_known = true;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::engine::Engine;
 use crate::engine::refusals::{SettledRefusal, is_refusal};
 use crate::engine::resubmit_limiter::TrialEvidence;
 use crate::engine::retry::RetryVerdict;
 use crate::engine::spending::Settled;
 use crate::engine::turn::StopReason;
-use crate::engine::{Engine, Loading};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::JobId;
 use crate::model::limits::InDoubtPolicy;
@@ -110,7 +110,7 @@ impl Engine {
             || !self.to_submit.is_empty()
             || !self.to_submit_later.is_empty()
             || self.brake.n_waiting() > 0;
-        if is_waited_for || self.loading != Loading::Done || self.refusals.n_waiting() == 0 {
+        if is_waited_for || !self.has_loaded_all() || self.refusals.n_waiting() == 0 {
             return;
         }
         for settled in self.refusals.take_all() {
@@ -371,7 +371,7 @@ impl Engine {
         }
     }
 
-    fn submit_later(&mut self, moment: Moment, id: JobId) {
+    pub(super) fn submit_later(&mut self, moment: Moment, id: JobId) {
         self.to_submit_later.insert((moment, id));
         if self.jobs[&id].state.n_repaid() > 0 && !self.brake.is_trial(id) {
             self.brake.announce(id);

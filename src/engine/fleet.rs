@@ -13,6 +13,7 @@ use crate::engine::turn::{Action, Input, StopReason};
 use crate::engine::{Elsewhere, Engine};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
+use crate::model::more::More;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::request::Request;
 use crate::model::snapshot::RunSnapshot;
@@ -113,10 +114,12 @@ impl Fleet {
             return self.members[0].engine.handle(now, input);
         }
         let owner = match &input {
-            Input::Submitted(id, _) | Input::Downloaded(id, _) | Input::Unsaved(id) => self.owners.get(id),
+            Input::Submitted(id, _) | Input::Unsent(id) | Input::Downloaded(id, _) | Input::Unsaved(id) => {
+                self.owners.get(id)
+            }
             Input::Polled(answers) => answers.first().and_then(|(id, _)| self.owners.get(id)),
             Input::Found(answers) => answers.first().and_then(|(id, _)| self.owners.get(id)),
-            Input::Loaded { .. } | Input::Received(_) | Input::Stop(_) => None,
+            Input::Loaded { .. } | Input::Received(_) | Input::Hold(_) | Input::Stop(_) => None,
         };
         match (owner.copied(), input) {
             (Some(number), Input::Unsaved(id)) => {
@@ -138,10 +141,10 @@ impl Fleet {
     }
 
     /// Hands the jobs of the ledger to their engines. Jobs of a provider whose engine has stopped stay in the ledger.
-    fn loaded(&mut self, now: Moment, jobs: Vec<JobRecord>, more: bool) {
+    fn loaded(&mut self, now: Moment, jobs: Vec<JobRecord>, more: More) {
         (self.is_loading, self.wanted) = (false, None);
         // Jobs that an earlier process left come first, of all providers.
-        let is_past_known = !more || jobs.iter().any(|known| known.state.phase == Phase::Pending);
+        let is_past_known = more != More::Now || jobs.iter().any(|known| known.state.phase == Phase::Pending);
         let mut more = more;
         let mut shares: Vec<Vec<JobRecord>> = self.members.iter().map(|_| Vec::new()).collect();
         for known in jobs {
@@ -153,7 +156,7 @@ impl Fleet {
             if self.part.is_full() {
                 if !engine.is_held(&known) {
                     self.part.note_others();
-                    more = false;
+                    more = More::Done;
                 }
                 continue;
             }
@@ -185,7 +188,7 @@ impl Fleet {
             all.events.extend(turn.events);
             for action in turn.actions {
                 match action {
-                    Action::Load { max } if !self.is_alone() => {
+                    Action::Load { max, .. } if !self.is_alone() => {
                         let max = self.part.ask(max);
                         self.wanted = Some(self.wanted.map_or(max, |wanted| wanted.max(max)));
                     }
@@ -195,7 +198,8 @@ impl Fleet {
         }
         if let Some(max) = self.wanted.filter(|_| !self.is_loading && self.n_waiting() < BACKLOG_MAX) {
             self.is_loading = true;
-            all.actions.push(FleetAction { member: 0, action: Action::Load { max } });
+            let is_idle = self.members.iter().all(|member| member.engine.is_idle());
+            all.actions.push(FleetAction { member: 0, action: Action::Load { max, is_idle } });
         }
         for event in &all.events {
             if matches!(event.kind, EventKind::Finished(_)) {

@@ -122,6 +122,13 @@ impl Lane {
         (self.has_answered, self.is_blocked) = (true, false);
     }
 
+    /// Records a submission that was not sent, and of which nothing is learnt.
+    pub fn submit_unsent(&mut self) {
+        self.n_submits_out -= 1;
+        self.n_in_flight -= 1;
+        self.learner.forget();
+    }
+
     /// Limits the submissions under way, as all of them may be refused for the same reason; `None` means any number.
     pub const fn limit_submits(&mut self, max: Option<usize>) {
         self.refusals_max = max;
@@ -137,6 +144,11 @@ impl Lane {
     /// Applies a pause that the provider announces: it accepts nothing more for `span`.
     pub fn pause_submits(&mut self, now: Moment, span: Duration) {
         self.submits.pause(now, span);
+    }
+
+    /// Holds all submissions back for `span`, as another process asks, which heard it from the provider.
+    pub fn hold_submits(&mut self, now: Moment, span: Duration) {
+        self.submits.hold_for(now, span);
     }
 
     /// Applies a wait that the answer to a poll requests.

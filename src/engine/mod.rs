@@ -13,8 +13,8 @@
 //! - [`retry`], `failures`, `refusals` and `resubmit_limiter`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
 //! - [`fleet`] and `elsewhere`: the engines of several providers as one, and what they share.
 //! - `acceptance`: accepted submissions, and what they cost.
-//! - `recovery`, `lost`, `shutdown` and `snapshot`: jobs of an earlier process, submissions whose answer is lost, the end of a run, and the
-//!   progress snapshot.
+//! - `recovery`, `lost`, `unsent`, `shutdown` and `snapshot`: jobs of an earlier process, submissions whose answer is lost or that were not
+//!   sent, the end of a run, and the progress snapshot.
 
 mod acceptance;
 pub mod adaptive_limiter;
@@ -53,6 +53,7 @@ pub mod submit_permit;
 mod throughput_probe;
 mod tracked;
 pub mod turn;
+mod unsent;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -77,6 +78,7 @@ use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
+use crate::model::more::More;
 use crate::model::outcome::{Fault, FaultKind, Outcome, Status, TaskId};
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
@@ -118,6 +120,8 @@ pub struct Engine {
     /// Events since the last turn.
     events: Vec<Event>,
     loading: Loading,
+    /// Says whether no job was in memory at the last request to the ledger, nor since.
+    was_idle: bool,
     /// Says whether every job that an earlier process left unfinished is loaded.
     is_past_known: bool,
     stop: Option<StopReason>,
@@ -154,6 +158,8 @@ enum Loading {
     More,
     /// Request sent: the answer of the ledger is awaited.
     Asked,
+    /// Request possible from this moment on: other processes have all jobs that are left.
+    Later(Moment),
     /// End of the ledger: every job was handed out.
     Done,
 }
@@ -186,6 +192,7 @@ impl Engine {
             to_submit_later: BTreeSet::new(),
             events: Vec::new(),
             loading: Loading::More,
+            was_idle: false,
             is_past_known: false,
             stop: None,
             stopped_at: None,
@@ -213,9 +220,13 @@ impl Engine {
         self.awake.look(now);
         match input {
             Input::Loaded { jobs, more } => {
-                self.loading = if more { Loading::More } else { Loading::Done };
+                self.loading = match more {
+                    More::Now => Loading::More,
+                    More::Later(wait) => Loading::Later(now + wait),
+                    More::Done => Loading::Done,
+                };
                 // Jobs that an earlier process left come first, and pending jobs follow.
-                self.is_past_known |= !more || jobs.iter().any(|known| known.state.phase == Phase::Pending);
+                self.is_past_known |= more != More::Now || jobs.iter().any(|known| known.state.phase == Phase::Pending);
                 for known in jobs {
                     self.take_in(now, known);
                 }
@@ -225,6 +236,7 @@ impl Engine {
                 Some(fault) => self.submit_failed(now, id, fault),
             },
             Input::Submitted(id, Err(fault)) => self.submit_failed(now, id, fault),
+            Input::Unsent(id) => self.unsent(now, id),
             Input::Found(answers) => {
                 for (id, answer) in answers {
                     self.found(now, id, answer);
@@ -248,6 +260,7 @@ impl Engine {
                 self.stop_with(now, StopReason::Disk);
             }
             Input::Received(received) => self.images.received(now, received),
+            Input::Hold(span) => self.lane.hold_submits(now, span),
             Input::Stop(stop) => self.stop_with(now, stop),
         }
     }
@@ -270,7 +283,7 @@ impl Engine {
             }
         }
         if self.stop.is_none() {
-            self.plan_load(&mut actions);
+            sooner(&mut wake_at, self.plan_load(now, &mut actions));
         }
         if self.suspects.is_empty() {
             self.brake.rest();

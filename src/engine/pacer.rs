@@ -162,6 +162,11 @@ impl Pacer {
         self.close(now + span.min(self.wait_max));
     }
 
+    /// Closes the gate for `span`, up to the longest wait for a quota.
+    pub fn hold_for(&mut self, now: Moment, span: Duration) {
+        self.close(now + span.min(RESET_MAX));
+    }
+
     /// Records a transient fault. Many in a row also close the gate, and then one request at a time probes. Probes are less frequent if
     /// each one `is_costly`, as it may be paid for.
     pub fn faltered(&mut self, now: Moment, is_costly: bool) {

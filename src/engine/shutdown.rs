@@ -156,7 +156,7 @@ impl Engine {
     pub(super) fn meet_model_stop(&mut self, now: Moment) {
         let is_waited_for = self.n_unsubmitted() > self.model_quotas.n_held()
             || self.lane.n_submits_out() > 0
-            || !(self.loading == Loading::Done || self.model_quotas.is_full());
+            || !(self.has_loaded_all() || self.model_quotas.is_full());
         if let Some(fault) = self.model_quotas.stop().filter(|_| !is_waited_for) {
             let stop = StopReason::Quota(fault.clone());
             self.stop_with(now, stop);

@@ -73,10 +73,15 @@ impl Engine {
 
     /// Returns whether nothing is left to submit.
     pub(super) fn is_ending(&self) -> bool {
-        self.loading == Loading::Done
+        self.has_loaded_all()
             && self.to_submit.is_empty()
             && self.to_submit_later.is_empty()
             && self.model_quotas.n_held() == 0
+    }
+
+    /// Returns whether the ledger has no job for this process now. Those of other processes may still come back.
+    pub(super) const fn has_loaded_all(&self) -> bool {
+        matches!(self.loading, Loading::Later(_) | Loading::Done)
     }
 
     fn latency(&self, now: Moment) -> Option<Latency> {
@@ -98,6 +103,7 @@ impl From<&StopReason> for StopCode {
             StopReason::Disk => Self::Disk,
             StopReason::Cost(_) => Self::Cost,
             StopReason::Duration(_) => Self::Duration,
+            StopReason::Elsewhere(_) => Self::Elsewhere,
             StopReason::Limit(_) => Self::Limit,
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::engine::spending::CostLimitReached;
 use crate::model::event::{Event, Stage};
 use crate::model::job::{Job, JobId};
+use crate::model::more::More;
 use crate::model::outcome::{Acceptance, Artifact, Fault, Found, Status, TaskId, Url};
 use crate::model::phase::JobRecord;
 use crate::model::provenance::Provenance;
@@ -18,6 +19,8 @@ pub enum Action {
     Load {
         /// Maximum number of jobs.
         max: usize,
+        /// Says whether no job is in memory. Jobs that were handed out and have not ended are then left to the user.
+        is_idle: bool,
     },
     /// Submits this job, as the submission with this [number](crate::model::phase::JobState::submission_number). The event
     /// `SubmitStarted` is recorded before the submission leaves.
@@ -49,10 +52,12 @@ pub enum Input {
         /// Jobs that were not handed out before.
         jobs: Vec<JobRecord>,
         /// Says whether the ledger has more jobs.
-        more: bool,
+        more: More,
     },
     /// Answer of the provider to `Submit`.
     Submitted(JobId, Result<Acceptance, Fault>),
+    /// Report that a `Submit` was not sent, because the lease of this process was not certain. The job is not at fault.
+    Unsent(JobId),
     /// Answers of the provider to `Find`, one for every submission.
     Found(Vec<(JobId, Result<Found, Fault>)>),
     /// Answers of the provider to `Poll`, one for every polled task.
@@ -63,6 +68,8 @@ pub enum Input {
     Unsaved(JobId),
     /// Progress of the downloads under way.
     Received(Received),
+    /// Request of another process of the run: nothing is submitted for this time.
+    Hold(Duration),
     /// Request to stop before the end.
     Stop(StopReason),
 }
@@ -98,6 +105,8 @@ pub enum StopReason {
     Cost(Box<CostLimitReached>),
     /// Duration limit that was reached, after which nothing more is submitted.
     Duration(Duration),
+    /// Stop of another process of the same run, with its reason.
+    Elsewhere(String),
     /// Job limit of the process that was reached, with others outstanding. It is reported at the end only.
     Limit(u64),
 }
@@ -124,6 +133,7 @@ impl StopReason {
             | Self::Failures(_)
             | Self::Cost(_)
             | Self::Duration(_)
+            | Self::Elsewhere(_)
             | Self::Limit(_) => true,
             // The tasks in flight complete as long as polls are answered.
             Self::Unreachable(stage, _) => matches!(stage, Stage::Submit),

@@ -12,6 +12,7 @@ pub mod job;
 pub mod limits;
 pub(crate) mod link;
 pub mod money;
+pub mod more;
 pub mod name;
 pub mod one_line;
 pub mod outcome;

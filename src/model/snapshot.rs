@@ -123,6 +123,8 @@ pub enum StopCode {
     Cost,
     /// Duration limit that was reached: the user wants no more submissions.
     Duration,
+    /// Stop of another process of the same run.
+    Elsewhere,
     /// Job limit of one process that was reached, with other jobs outstanding.
     Limit,
 }
@@ -135,6 +137,7 @@ impl StopCode {
             Self::Unauthorized => "unauthorized",
             Self::Refused => "refused",
             Self::Quota => "quota",
+            Self::Elsewhere => "elsewhere",
             Self::Failures => "failures",
             Self::Unreachable => "unreachable",
             Self::Disk => "disk",

@@ -170,6 +170,7 @@ pub(crate) fn stop(stopping: StopCode, pace: &RunSnapshot) -> Fact {
         StopCode::Disk => "images cannot be written",
         StopCode::Cost => "cost limit reached",
         StopCode::Duration => "time is up",
+        StopCode::Elsewhere => "another worker stopped the run",
         StopCode::Limit => "part done",
     };
     let last = match stopping {
@@ -178,6 +179,7 @@ pub(crate) fn stop(stopping: StopCode, pace: &RunSnapshot) -> Fact {
         | StopCode::Failures
         | StopCode::Cost
         | StopCode::Duration
+        | StopCode::Elsewhere
         | StopCode::Limit => pace.n_in_flight() + pace.n_downloading,
         StopCode::Asked | StopCode::Unauthorized | StopCode::Unreachable | StopCode::Disk => 0,
     };

@@ -106,6 +106,38 @@ pub enum LedgerError {
         /// Description of the damage and its location.
         what: String,
     },
+    /// Lost jobs of a shared run: this process was not heard of for too long, and others have taken its jobs over.
+    #[error(
+        "could not record in {path}: this worker was not heard of for too long, so that the other workers have taken its jobs over; run the \
+         same command again, and it joins as a new worker", path = .path.display()
+    )]
+    Fenced {
+        /// Name of the shared ledger, without a secret.
+        path: PathBuf,
+    },
+    /// Server of a shared run that has forgotten records that it had confirmed, longer ago than this process keeps them.
+    #[error(
+        "could not record in {path}: the server has forgotten records of this worker that it had confirmed, and this worker no longer has \
+         them; see that the server has a synchronous standby, and run the same command again: submissions of that time may be paid for again",
+         path = .path.display()
+    )]
+    Forgotten {
+        /// Name of the shared ledger, without a secret.
+        path: PathBuf,
+    },
+    /// Server of a shared run that cannot be reached.
+    #[error(
+        "could not record in {path}: the server has not answered for {minutes} minutes: {what}; once it answers, run the same command again \
+         to resume", path = .path.display()
+    )]
+    Unreachable {
+        /// Name of the shared ledger, without a secret.
+        path: PathBuf,
+        /// Time without an answer.
+        minutes: u64,
+        /// Last failure.
+        what: String,
+    },
     /// Thread that writes the ledger, and has ended unexpectedly.
     #[error(
         "could not record what happened: the ledger's thread has ended unexpectedly; run the same command again to resume"

@@ -18,6 +18,7 @@ pub mod diff;
 pub mod error;
 mod format;
 pub mod import;
+pub mod lease;
 pub(crate) mod memory;
 mod price;
 pub mod selection;
@@ -35,8 +36,10 @@ pub mod typed;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
@@ -44,6 +47,7 @@ use crate::model::event::{Event, EventKind, Redo, Restored};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::money::Charge;
+use crate::model::more::More;
 use crate::model::outcome::{Artifact, TaskId};
 use crate::model::phase::JobRecord;
 use crate::model::price::Price;
@@ -51,6 +55,7 @@ use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
 use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, SeeRow};
+use crate::store::lease::Lease;
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 
@@ -68,6 +73,44 @@ pub trait Ledger: Send {
     /// Finds the job that owns each task, in the order of `tasks`. `None` means that no recorded submission became the task.
     /// Every submission that was ever accepted counts, including lost tasks and jobs that left the manifest.
     fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>>;
+
+    /// Returns the lease under which submissions may leave. It always holds for a ledger with one process.
+    fn lease(&self) -> Lease {
+        Lease::always()
+    }
+
+    /// Takes note that no job that was handed out is worked on any more. Those that have not ended are left to the user.
+    fn set_aside(&mut self) -> BoxFuture<'_, Result<(), LedgerError>> {
+        ready(Ok(())).boxed()
+    }
+
+    /// Returns what other processes of the run ask of this one, and has not been returned before. Waits for nothing.
+    ///
+    /// The error [`LedgerError::Fenced`] says that other processes have the jobs of this one.
+    fn take_requests(&mut self) -> Result<Vec<RunRequest>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    /// Asks the other processes of the run for something.
+    fn request(&mut self, request: RunRequest) -> BoxFuture<'_, Result<(), LedgerError>> {
+        let _ = request;
+        ready(Ok(())).boxed()
+    }
+
+    /// Keeps the tasks of submissions that were accepted and cannot be recorded here, for the processes that have their jobs now.
+    fn testify(&mut self, accepted: Vec<(JobId, TaskId)>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        let _ = accepted;
+        ready(Ok(())).boxed()
+    }
+}
+
+/// Request of one process of a run to all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunRequest {
+    /// Submit nothing for this time.
+    Hold(Duration),
+    /// Stop, for this reason in words.
+    Stop(String),
 }
 
 /// Ledger of a run that is being driven.
@@ -288,7 +331,7 @@ pub struct Loaded {
     /// Jobs of the page, each with its current state.
     pub jobs: Vec<JobRecord>,
     /// Says whether more jobs may follow.
-    pub more: bool,
+    pub more: More,
 }
 
 /// Action that is allowed, because its cause is recorded.

@@ -61,6 +61,9 @@ fn of_ledgers() -> Vec<LedgerError> {
         LedgerError::Database { path: path(), failure: DatabaseFailure::Busy, source: busy.into() },
         LedgerError::Io { path: path(), source: io_error(ErrorKind::PermissionDenied) },
         LedgerError::Damaged { path: path(), what: "a job cannot be decoded".into() },
+        LedgerError::Fenced { path: path() },
+        LedgerError::Forgotten { path: path() },
+        LedgerError::Unreachable { path: path(), minutes: 60, what: "connection refused".into() },
         LedgerError::WriterStopped,
     ];
     check_all("store/error.rs", &all);

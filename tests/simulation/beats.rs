@@ -9,6 +9,7 @@ use promptbatch::internals::engine::Engine;
 use promptbatch::internals::engine::turn::{Action, Input, Turn};
 use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::Limits;
+use promptbatch::model::more::More;
 use promptbatch::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Status, TaskId, Url};
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
@@ -264,7 +265,13 @@ impl Beats {
                 }
             }
             Input::Downloaded(_, result) => self.n_finished += u64::from(result.is_ok()),
-            Input::Loaded { .. } | Input::Found(_) | Input::Received(_) | Input::Unsaved(_) | Input::Stop(_) => (),
+            Input::Loaded { .. }
+            | Input::Unsent(_)
+            | Input::Found(_)
+            | Input::Received(_)
+            | Input::Unsaved(_)
+            | Input::Hold(_)
+            | Input::Stop(_) => (),
         }
     }
 
@@ -273,7 +280,7 @@ impl Beats {
         let jobs: Vec<JobRecord> = (self.n_loaded..self.n_loaded + n).map(job).collect();
         self.to_submit.extend(jobs.iter().map(|known| known.job.id));
         self.n_loaded += n;
-        self.engine.handle(moment(self.now), Input::Loaded { jobs, more: self.n_loaded < self.n_jobs });
+        self.engine.handle(moment(self.now), Input::Loaded { jobs, more: More::now_if(self.n_loaded < self.n_jobs) });
     }
 
     /// Returns the number of jobs that could be submitted now, without those that wait after a fault.

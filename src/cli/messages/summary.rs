@@ -364,6 +364,7 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
         StopReason::Failures(n) => format!("stopped: {} failed (--max-failures)", jobs(*n)),
         StopReason::Cost(capped) => capped_words(capped),
         StopReason::Duration(max) => format!("stopped: the time is up (--max-duration {})", span(*max)),
+        StopReason::Elsewhere(why) => format!("stopped: another worker of this run stopped it: {}", escape(why)),
         StopReason::Limit(_) => {
             let n_done = counts_before.n_unfinished().saturating_sub(counts.n_unfinished());
             // Nothing is left of a choice that is done.

@@ -51,7 +51,8 @@ pub(super) const fn rank(stop: &StopReason) -> u8 {
         StopReason::Failures(_) => 6,
         StopReason::Cost(_) => 7,
         StopReason::Duration(_) => 8,
-        StopReason::Limit(_) => 9,
+        StopReason::Elsewhere(_) => 9,
+        StopReason::Limit(_) => 10,
     }
 }
 
@@ -68,6 +69,7 @@ pub(super) fn named(stop: &StopReason, name: &str) -> StopReason {
         | StopReason::Disk
         | StopReason::Cost(_)
         | StopReason::Duration(_)
+        | StopReason::Elsewhere(_)
         | StopReason::Limit(_) => stop.clone(),
     }
 }

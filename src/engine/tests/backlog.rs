@@ -62,11 +62,11 @@ fn only_a_look_ahead_is_in_memory() {
         assert!(bench.engine.jobs.len() <= 12, "{} jobs in memory", bench.engine.jobs.len());
         for action in turn.actions {
             match action {
-                Action::Load { max } => {
+                Action::Load { max, .. } => {
                     let first = n_handed_out + 1;
                     n_handed_out = (n_handed_out + max as u64).min(1000);
                     let jobs = (first..=n_handed_out).map(pending).collect();
-                    bench.handle(Input::Loaded { jobs, more: n_handed_out < 1000 });
+                    bench.handle(Input::Loaded { jobs, more: More::now_if(n_handed_out < 1000) });
                 }
                 Action::Find(_) => panic!("nothing can be found"),
                 Action::Submit(job, _) => bench.submitted(job.index),

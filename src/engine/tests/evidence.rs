@@ -30,7 +30,7 @@ fn work_in_order(bench: &mut Bench, started: Moment) {
                     bench.polled(n, Ok(if is_done { Status::Done(urls(n)) } else { Status::Queued }));
                 }
                 Action::Download(origin, _) => bench.downloaded(origin.job.index, Ok(vec![artifact()])),
-                Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: false }),
+                Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: More::Done }),
                 Action::Find(_) => panic!("nothing can be found"),
             }
         }

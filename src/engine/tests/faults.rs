@@ -252,7 +252,7 @@ fn a_task_that_is_in_line_is_not_given_up() {
                     n_images += 1;
                     bench.downloaded(origin.job.index, Ok(vec![artifact()]));
                 }
-                Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: false }),
+                Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: More::Done }),
                 Action::Find(_) => panic!("nothing can be found"),
             }
         }

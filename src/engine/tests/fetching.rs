@@ -97,6 +97,6 @@ fn an_image_is_told_where_it_comes_from() {
     let mut resumed = Engine::new(fixed(1));
     let later = START + Duration::from_hours(1);
     resumed.turn(later);
-    resumed.handle(later, Input::Loaded { jobs: vec![JobRecord { job: job(1).into(), state }], more: false });
+    resumed.handle(later, Input::Loaded { jobs: vec![JobRecord { job: job(1).into(), state }], more: More::Done });
     assert_eq!(told(&mut resumed, later), origin);
 }

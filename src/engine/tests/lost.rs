@@ -110,7 +110,7 @@ fn what_a_killed_process_sent_is_asked_for_first() {
             n_in_doubt: 1,
         }));
         let loaded_at = bench.now;
-        bench.handle(Input::Loaded { jobs: vec![record], more: false });
+        bench.handle(Input::Loaded { jobs: vec![record], more: More::Done });
         assert_eq!(asked(&mut bench, 1), 1);
         assert_eq!((bench.now - loaded_at).as_secs(), wait, "after {age} s");
         let images = Acceptance { images: urls(1), ..task(1).into() };

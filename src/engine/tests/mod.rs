@@ -13,6 +13,7 @@ mod pace;
 mod quota;
 mod refusals;
 mod resume;
+mod shared;
 mod stops;
 mod waits;
 mod walk;
@@ -26,6 +27,7 @@ use crate::engine::turn::{Action, Input, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::limits::{Concurrency, InDoubtPolicy, Limits};
+use crate::model::more::More;
 use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Found, ImageFormat, Outcome, Status, TaskId, Url};
 use crate::model::phase::{JobRecord, JobState};
 use crate::model::provenance::Provenance;
@@ -100,7 +102,7 @@ impl Bench {
     fn new(limits: Limits, jobs: Vec<JobRecord>) -> Self {
         let mut bench = Self { engine: Engine::new(limits), now: START, events: vec![] };
         assert!(matches!(bench.turn().actions[..], [Action::Load { .. }]), "the first turn asks for jobs");
-        bench.handle(Input::Loaded { jobs, more: false });
+        bench.handle(Input::Loaded { jobs, more: More::Done });
         bench
     }
 

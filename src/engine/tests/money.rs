@@ -180,14 +180,14 @@ fn part(jobs_max: u64, limits: Limits) -> (Bench, usize) {
 
 fn asked(turn: &Turn) -> usize {
     let asked = turn.actions.iter().find_map(|action| match action {
-        Action::Load { max } => Some(*max),
+        Action::Load { max, .. } => Some(*max),
         Action::Submit(..) | Action::Find(_) | Action::Poll(_) | Action::Download(..) => None,
     });
     asked.expect("the ledger is asked for jobs")
 }
 
 fn loaded(bench: &mut Bench, jobs: Vec<JobRecord>, more: bool) {
-    bench.handle(Input::Loaded { jobs, more });
+    bench.handle(Input::Loaded { jobs, more: More::now_if(more) });
 }
 
 #[test]

@@ -31,10 +31,10 @@ fn nothing_is_submitted_before_every_task_of_an_earlier_process_is_counted() {
     let running = past(3, AGE, &[EventKind::SubmitStarted, EventKind::Accepted(task(3))]);
     let limits = Limits { look_ahead_max: 2, ..fixed(1) };
     let mut bench = Bench { engine: Engine::new(limits), now: START, events: vec![] };
-    assert_eq!(bench.turn().actions, [Action::Load { max: 2 }]);
-    bench.handle(Input::Loaded { jobs: vec![doubtful(1), doubtful(2)], more: true });
-    assert_eq!(bench.turn().actions, [Action::Load { max: 2 }], "however many wait already");
-    bench.handle(Input::Loaded { jobs: vec![running, pending(4)], more: true });
+    assert_eq!(bench.turn().actions, [Action::Load { max: 2, is_idle: true }]);
+    bench.handle(Input::Loaded { jobs: vec![doubtful(1), doubtful(2)], more: More::Now });
+    assert_eq!(bench.turn().actions, [Action::Load { max: 2, is_idle: false }], "however many wait already");
+    bench.handle(Input::Loaded { jobs: vec![running, pending(4)], more: More::Now });
     assert_eq!(bench.turn().actions, [poll(3)], "the one place is taken");
     bench.polled(3, Ok(Status::Done(urls(3))));
     assert_eq!(bench.turn().actions, [download(3), submit(2)]);
@@ -127,8 +127,11 @@ fn unfinished_jobs_are_loaded_page_by_page() {
     let limits = Limits { look_ahead_max: 4, ..fixed(100) };
     let mut bench = Bench { engine: Engine::new(limits), now: START, events: vec![] };
     bench.turn();
-    bench.handle(Input::Loaded { jobs: (1..=4).map(running).collect(), more: true });
+    bench.handle(Input::Loaded { jobs: (1..=4).map(running).collect(), more: More::Now });
     let turn = bench.turn();
-    assert!(turn.actions.contains(&Action::Load { max: 4 }), "running jobs use no room of the look-ahead");
+    assert!(
+        turn.actions.contains(&Action::Load { max: 4, is_idle: false }),
+        "running jobs use no room of the look-ahead"
+    );
     assert!(!turn.is_last);
 }

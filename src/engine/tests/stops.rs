@@ -60,7 +60,7 @@ fn an_interrupt_before_the_ledger_answered_waits_for_it() {
     bench.turn();
     bench.handle(Input::Stop(INTERRUPT));
     assert!(!bench.turn().is_last);
-    bench.handle(Input::Loaded { jobs: vec![pending(1)], more: false });
+    bench.handle(Input::Loaded { jobs: vec![pending(1)], more: More::Done });
     let turn = bench.turn();
     assert!(turn.is_last && turn.actions.is_empty());
 }

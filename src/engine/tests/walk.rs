@@ -105,11 +105,11 @@ fn answer(bench: &mut Bench, rng: &mut fastrand::Rng, action: Action, n_handed_o
     let any = fault(kinds[rng.usize(..kinds.len())]);
     let is_well = rng.u8(..) < 128;
     match action {
-        Action::Load { max } => {
+        Action::Load { max, .. } => {
             let first = *n_handed_out + 1;
             *n_handed_out = (*n_handed_out + max as u64).min(n_jobs);
             let jobs = (first..=*n_handed_out).map(pending).collect();
-            bench.handle(Input::Loaded { jobs, more: *n_handed_out < n_jobs });
+            bench.handle(Input::Loaded { jobs, more: More::now_if(*n_handed_out < n_jobs) });
         }
         Action::Submit(job, _) => {
             let images = if rng.bool() { urls(job.index) } else { vec![] };

@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{JobId, JobSpec, ManifestRow};
+use crate::model::more::More;
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
 use crate::model::phase::JobRecord;
 use crate::model::request::Request;
@@ -149,7 +150,7 @@ impl Driven {
             let Loaded { jobs, more } = self.load(max);
             assert!(jobs.len() <= max);
             prompts.extend(jobs.iter().map(|record| record.job.request.prompt.clone()));
-            if !more {
+            if more == More::Done {
                 return prompts;
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::event::{Event, EventKind, Redo, Restored};
 use crate::model::job::{Job, JobId, JobSpec};
+use crate::model::more::More;
 use crate::model::outcome::{Outcome, TaskId};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::request::ContentHash;
@@ -113,7 +114,7 @@ impl Content {
             let ring = start.filter(|_| is_pending).map(|start| (*job.id.bytes() <= start, job.id));
             (is_pending, ring, job.index)
         });
-        let more = open.len() > max;
+        let more = More::now_if(open.len() > max);
         Loaded { jobs: open.into_iter().take(max).cloned().collect(), more }
     }
 

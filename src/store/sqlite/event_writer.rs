@@ -9,6 +9,7 @@ use rusqlite::{ErrorCode, params};
 use crate::model::event::Event;
 use crate::model::job::JobId;
 use crate::model::money::Money;
+use crate::model::more::More;
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobRecord, Phase};
 use crate::store::error::LedgerError;
@@ -121,15 +122,15 @@ impl EventWriter {
                 jobs.push(known);
             }
         }
-        let more = self.cursor.0 < PHASES.len();
-        if let (false, Some(n @ 1..)) = (more, self.n_left) {
+        let has_more = self.cursor.0 < PHASES.len();
+        if let (false, Some(n @ 1..)) = (has_more, self.n_left) {
             let what =
                 format!("its totals count {n} more unfinished jobs than it holds; `promptbatch verify` shows where");
             return Err(self.database.damaged(what));
         }
         // Raises the watermark before a job can be submitted.
         self.database.reserve(reserved)?;
-        Ok(Loaded { jobs, more })
+        Ok(Loaded { jobs, more: More::now_if(has_more) })
     }
 
     pub(super) fn owner(&self, task: &TaskId) -> Result<Option<TaskOwner>, LedgerError> {

@@ -1,0 +1,139 @@
+//! Tests of a run that other processes work on too: jobs that come back later, submissions that are not sent, requests of others.
+
+use super::*;
+use crate::engine::fleet::Fleet;
+use crate::engine::turn::StopReason;
+
+const LATER: More = More::Later(Duration::from_secs(5));
+
+/// Returns an engine whose ledger has these jobs, and may have others later.
+fn shared(jobs: Vec<JobRecord>) -> Bench {
+    let mut bench = Bench { engine: Engine::new(fixed(2)), now: START, events: vec![] };
+    bench.turn();
+    bench.handle(Input::Loaded { jobs, more: LATER });
+    bench
+}
+
+fn is_load(action: &Action) -> bool {
+    matches!(action, Action::Load { .. })
+}
+
+/// Goal: a worker without jobs waits for those of others, and asks again at the named time and not before. Method: two empty answers, then
+/// the end.
+#[test]
+fn a_run_without_jobs_here_is_over_only_when_it_is_over_everywhere() {
+    let mut bench = shared(vec![]);
+    for _ in 0..2 {
+        let turn = bench.turn();
+        assert_eq!((turn.actions, turn.is_last), (vec![], false));
+        assert_eq!(turn.wake_at, Some(bench.now + Duration::from_secs(5)));
+        bench.wait(Duration::from_secs(5));
+        assert_eq!(bench.turn().actions, [Action::Load { max: 256, is_idle: true }]);
+        bench.handle(Input::Loaded { jobs: vec![], more: LATER });
+    }
+    bench.wait(Duration::from_secs(5));
+    bench.turn();
+    bench.handle(Input::Loaded { jobs: vec![], more: More::Done });
+    assert!(bench.turn().is_last);
+}
+
+/// Goal: the end of the last job here does not wait for the next time to ask. Method: one job that ends before that time.
+#[test]
+fn the_end_of_the_last_job_asks_at_once_whether_the_run_is_over() {
+    let mut bench = shared(vec![pending(1)]);
+    assert_eq!(bench.turn().actions, [submit(1)]);
+    bench.submit_fault(1, FaultKind::Moderated);
+    assert_eq!(bench.turn().actions, [Action::Load { max: 256, is_idle: true }]);
+    bench.handle(Input::Loaded { jobs: vec![], more: LATER });
+    assert_eq!(bench.turn().actions, [], "it has been asked");
+}
+
+/// Goal: jobs of a dead worker continue here, whatever their phase, while the own ones go on. Method: a task and a doubt that come later.
+#[test]
+fn jobs_that_come_back_continue() {
+    let mut bench = shared(vec![pending(1)]);
+    bench.run_to_accepted(1);
+    bench.wait(Duration::from_secs(5));
+    let turn = bench.turn();
+    assert!(turn.actions.contains(&Action::Load { max: 256, is_idle: false }), "{turn:?}");
+    let running = past(2, Duration::from_secs(60), &[EventKind::SubmitStarted, EventKind::Accepted(task(2))]);
+    let doubtful = past(3, Duration::from_secs(60), &[EventKind::SubmitStarted]);
+    bench.handle(Input::Loaded { jobs: vec![running, doubtful], more: LATER });
+    assert_eq!(bench.turn().actions, [poll(2)], "both places are taken");
+    assert!(bench.story().ends_with("submit!in_doubt"), "{}", bench.story());
+}
+
+/// Goal: a job that every other job's fate would decide does not wait for jobs of other workers. Method: one refused job.
+#[test]
+fn a_refused_job_does_not_wait_for_jobs_of_others() {
+    let mut bench = shared(vec![pending(1), pending(2)]);
+    bench.turn();
+    bench.submitted(2);
+    bench.submit_fault(1, FaultKind::InvalidRequest);
+    for _ in 0..20 {
+        bench.wait(Duration::from_secs(1));
+        let turn = bench.turn();
+        if turn.actions.iter().any(is_load) {
+            bench.handle(Input::Loaded { jobs: vec![], more: LATER });
+        }
+    }
+    assert!(bench.story().contains("failed:invalid_request"), "{}", bench.story());
+}
+
+/// Goal: a submission that was not sent costs no attempt and no money, and leaves again. Method: an engine without retries, and a limit on
+/// the cost of one job.
+#[test]
+fn a_submission_that_was_not_sent_costs_nothing() {
+    let limits = Limits { retries_max: 0, cost_max: "1".parse().ok(), price: "1".parse().ok(), ..fixed(1) };
+    let mut bench = Bench::new(limits, vec![pending(1)]);
+    for _ in 0..5 {
+        assert_eq!(bench.next().actions, [submit(1)]);
+        bench.handle(Input::Unsent(id(1)));
+        assert_eq!(bench.engine.pace(bench.now).n_submitting, 0);
+        assert_eq!(bench.turn().actions, [], "it waits for a moment");
+    }
+    bench.run_to_accepted(1);
+    assert_eq!(bench.engine.stop(), None);
+    assert_eq!(bench.engine.jobs[&id(1)].state.n_setbacks, 0);
+}
+
+/// Goal: what another worker heard holds this one back too, for so long. Method: a hold, and the moment of the next submission.
+#[test]
+fn a_hold_of_another_worker_is_kept() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.handle(Input::Hold(Duration::from_secs(40)));
+    assert_eq!(bench.next().actions, [submit(1)]);
+    assert_eq!(bench.now - START, Duration::from_secs(40));
+}
+
+/// Goal: the stop of another worker ends this one, after its tasks in flight. Method: one task in flight, one job that waits.
+#[test]
+fn a_stop_of_another_worker_completes_what_is_in_flight() {
+    let mut bench = Bench::with_pending(fixed(1), 2);
+    bench.run_to_accepted(1);
+    bench.handle(Input::Stop(StopReason::Elsewhere("the quota is used up".into())));
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(bench.turn().actions, [download(1)]);
+    bench.downloaded(1, Ok(vec![artifact()]));
+    assert!(bench.turn().is_last);
+}
+
+/// Goal: several engines are idle only together. Method: a job of the second one, and a request of the first one.
+#[test]
+fn a_fleet_is_idle_only_without_any_job() {
+    let mut fleet = Fleet::new(Engine::new(fixed(1)), None, "one".into());
+    fleet.add("two".into(), ["two".to_owned()], Engine::new(fixed(1)));
+    let is_idle = |turn: &crate::engine::fleet::FleetTurn| {
+        turn.actions.iter().find_map(|action| match action.action {
+            Action::Load { is_idle, .. } => Some(is_idle),
+            Action::Submit(..) | Action::Find(_) | Action::Poll(_) | Action::Download(..) => None,
+        })
+    };
+    assert_eq!(is_idle(&fleet.turn(START)), Some(true));
+    let mut other = pending(1);
+    Arc::make_mut(&mut other.job).request.provider = Some("two".into());
+    fleet.handle(START, Input::Loaded { jobs: vec![other], more: LATER });
+    assert_eq!(is_idle(&fleet.turn(START)), None);
+    assert_eq!(is_idle(&fleet.turn(START + Duration::from_secs(5))), Some(false));
+}
