@@ -70,5 +70,7 @@ pub mod store {
     /// Shared runs: the port to the server, and the ledger over it.
     pub mod shared {
         pub use crate::store::shared::backend::*;
+        pub use crate::store::shared::ledger::SharedLedger;
+        pub use crate::store::shared::options::{ReadClock, SharedOptions};
     }
 }

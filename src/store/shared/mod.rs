@@ -4,3 +4,10 @@
 //! Nothing passes from worker to worker but through the server.
 
 pub(crate) mod backend;
+mod held;
+mod keeper;
+pub(crate) mod ledger;
+mod link;
+mod observer;
+pub(crate) mod options;
+mod outbox;

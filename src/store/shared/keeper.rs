@@ -1,0 +1,58 @@
+//! Keeper of a worker's row: renews it, and takes over workers that are silent. It runs beside the driver, which may be waiting.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use crate::store::error::LedgerError;
+use crate::store::shared::backend::{Renewal, SharedBackend};
+use crate::store::shared::link::Link;
+use crate::store::shared::observer::Observer;
+use crate::store::shared::outbox::Outbox;
+
+/// Renews the worker and observes the others, until the worker is fenced.
+pub(super) async fn keep<B: SharedBackend + ?Sized>(link: Arc<Link<B>>, outbox: Arc<Mutex<Outbox>>) {
+    let every = link.options.renewed_every();
+    let mut observer = Observer::new(link.options.ttl, every);
+    while !link.is_fenced() {
+        sleep(every).await;
+        // A commit has renewed it.
+        if !link.has_written_within(every / 2) && renew(&link, &outbox).await.is_err() {
+            // The driver meets the error with its next write.
+            observer.forget();
+        }
+        let sent_at = link.now();
+        let Ok(rows) = link.backend.workers().await else {
+            observer.forget();
+            continue;
+        };
+        let others = rows.into_iter().filter(|row| row.id != link.worker && row.is_live);
+        for (worker, seen) in observer.look((sent_at, link.now()), others) {
+            // Another worker may be quicker, and without an answer the next look shows what happened.
+            drop(link.backend.take_over(worker, seen, link.options.ttl).await);
+        }
+    }
+}
+
+async fn renew<B: SharedBackend + ?Sized>(link: &Link<B>, outbox: &Mutex<Outbox>) -> Result<(), LedgerError> {
+    // What the server has now is at least what it had before the renewal was sent, unless it has forgotten.
+    let n_before = outbox.try_lock().map_or(0, |outbox| outbox.n_written());
+    let sent_at = link.now();
+    match link.backend.renew(link.worker).await {
+        Ok(Renewal::Renewed { n_writes, flags }) => {
+            link.written(sent_at);
+            link.hear(flags);
+            if n_writes < n_before {
+                return outbox.lock().await.send_again(link, n_writes).await;
+            }
+            Ok(())
+        }
+        Ok(Renewal::Fenced) => Err(link.fence()),
+        Ok(Renewal::Unknown) => {
+            link.call(|backend| backend.join(link.worker, &link.profile)).await?;
+            outbox.lock().await.send_again(link, 0).await
+        }
+        Err(_) => Err(link.fenced()),
+    }
+}
