@@ -71,6 +71,7 @@ pub mod store {
     pub mod shared {
         pub use crate::store::shared::backend::*;
         pub use crate::store::shared::ledger::SharedLedger;
+        pub use crate::store::shared::memory::MemoryServer;
         pub use crate::store::shared::options::{ReadClock, SharedOptions};
     }
 }

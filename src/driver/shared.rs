@@ -35,6 +35,9 @@ pub(super) async fn leave(
     if !matches!(error, LedgerError::Fenced { .. } | LedgerError::Forgotten { .. }) {
         return error;
     }
+    if let Err(lost) = ledger.testify(Vec::new()).await {
+        return lost;
+    }
     while n_submits_out > 0
         && let Some(done) = under_way.join_next().await
     {

@@ -1,6 +1,6 @@
 //! Jobs of the blocks that a worker owns: those to hand out, those handed out, and how many of each block have not ended.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::model::event::Event;
 use crate::model::job::JobId;
@@ -116,8 +116,8 @@ impl HeldJobs {
 
     /// Gives up the jobs that were handed out and have not ended. Returns the blocks of which no other job is left.
     pub(super) fn set_aside(&mut self) -> Vec<BlockNumber> {
-        let queued: Vec<JobId> = self.queue.iter().map(|record| record.job.id).collect();
-        let left: Vec<JobId> = self.jobs.keys().filter(|job| !queued.contains(job)).copied().collect();
+        let queued: BTreeSet<JobId> = self.queue.iter().map(|record| record.job.id).collect();
+        let left: Vec<JobId> = self.jobs.keys().filter(|job| !queued.contains(*job)).copied().collect();
         left.into_iter().for_each(|job| self.end(job));
         self.take_done()
     }

@@ -235,11 +235,18 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
     }
 
     fn testify(&mut self, accepted: Vec<(JobId, TaskId)>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        let is_first = accepted.is_empty();
         let known = accepted.into_iter().filter_map(|(job, task)| {
             let (row, n_submits) = self.held.find(job)?;
             Some((row, Testimony { n_submits, task }))
         });
-        let testimonies: Vec<_> = known.collect();
-        async move { self.link.call(|backend| backend.testify(self.link.worker, &testimonies)).await }.boxed()
+        let mut testimonies: Vec<_> = known.collect();
+        async move {
+            if is_first {
+                testimonies = self.outbox.lock().await.evidence();
+            }
+            self.link.call(|backend| backend.testify(self.link.worker, &testimonies)).await
+        }
+        .boxed()
     }
 }

@@ -4,10 +4,13 @@
 //! Nothing passes from worker to worker but through the server.
 
 pub(crate) mod backend;
+#[cfg(test)]
+pub(in crate::store) mod conformance;
 mod held;
 mod keeper;
 pub(crate) mod ledger;
 mod link;
+pub(crate) mod memory;
 mod observer;
 pub(crate) mod options;
 mod outbox;

@@ -81,12 +81,12 @@ mod tests {
         Observer::new(Duration::from_secs(30), Duration::from_secs(5))
     }
 
-    /// Returns the workers that are silent after reads of these rows, five seconds apart.
-    fn silent(observer: &mut Observer, begin: i64, reads: &[&[WorkerRow]]) -> Vec<(WorkerId, WorkerNumbers)> {
+    /// Returns the workers that are silent after reads of one row each, five seconds apart.
+    fn silent(observer: &mut Observer, begin: i64, reads: &[WorkerRow]) -> Vec<(WorkerId, WorkerNumbers)> {
         let mut silent = vec![];
         for (read, n) in reads.iter().zip(0..) {
             let now = at(begin + 5 * n);
-            silent = observer.look((now, now), read.iter().copied());
+            silent = observer.look((now, now), [*read]);
         }
         silent
     }
@@ -96,10 +96,10 @@ mod tests {
     #[test]
     fn a_worker_is_dead_after_a_whole_term_without_a_movement() {
         let still = row(1, 3, 4);
-        assert_eq!(silent(&mut observer(), 0, &[&[still]; 6]), []);
-        assert_eq!(silent(&mut observer(), 0, &[&[still]; 7]), [(still.id, still.numbers)]);
+        assert_eq!(silent(&mut observer(), 0, &[still; 6]), []);
+        assert_eq!(silent(&mut observer(), 0, &[still; 7]), [(still.id, still.numbers)]);
         for moved in [row(1, 4, 4), row(1, 3, 5), row(1, 2, 4), row(1, 3, 0)] {
-            let reads: [&[WorkerRow]; 7] = [&[still], &[still], &[moved], &[moved], &[moved], &[moved], &[moved]];
+            let reads = [still, still, moved, moved, moved, moved, moved];
             assert_eq!(silent(&mut observer(), 0, &reads), [], "{moved:?}");
         }
     }
@@ -118,7 +118,7 @@ mod tests {
     /// Goal: an outage of the server, or a pause of this process, makes nobody dead. Method: a failed read, and a gap between two reads.
     #[test]
     fn after_an_outage_or_a_pause_every_worker_is_observed_anew() {
-        let still: &[WorkerRow] = &[row(1, 1, 1)];
+        let still = row(1, 1, 1);
         let mut failed = observer();
         silent(&mut failed, 0, &[still; 6]);
         failed.forget();
