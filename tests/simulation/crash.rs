@@ -1,15 +1,17 @@
-//! Fault injection: a crash or a full disk at a chosen step. Wrappers count the steps of every action.
+//! Fault injection: a crash, a pause or a full disk at a chosen step. Wrappers count the steps of every action.
 //!
 //! Each action has two steps. Before the first, the action never happens. After the second, the action happened and its
 //! result is lost. A save has one more step in between: the bytes are written, and the file has no name yet.
 
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use promptbatch::images::error::StoreError;
 use promptbatch::images::{ImageStore, IncomingImage, Saved};
@@ -33,6 +35,10 @@ struct Inner {
     at_step: u64,
     /// Interval of provider requests that panic: every n-th one. `None` means never.
     panic_every: Option<u64>,
+    /// Step at which the process is stopped, and for how long; `None` means never.
+    pause: Option<(u64, Duration)>,
+    /// End of the pause; `None` before it.
+    paused_until: Mutex<Option<Instant>>,
     /// Write of an event or an image for which the disk has no space.
     full: Option<Full>,
     n_steps: AtomicU64,
@@ -52,7 +58,7 @@ pub struct Full {
 
 impl Crash {
     pub fn at(at_step: u64) -> Self {
-        Self::new(at_step, None, None)
+        Self::new(at_step, None, None, None)
     }
 
     pub fn never() -> Self {
@@ -61,18 +67,33 @@ impl Crash {
 
     /// Creates an injection without a crash, in which every n-th request panics.
     pub fn panicking_every(n: u64) -> Self {
-        Self::new(0, Some(n), None)
+        Self::new(0, Some(n), None, None)
     }
 
     /// Creates an injection without a crash, in which the disk is full.
     pub fn full(full: Full) -> Self {
-        Self::new(0, None, Some(full))
+        Self::new(0, None, Some(full), None)
     }
 
-    fn new(at_step: u64, panic_every: Option<u64>, full: Option<Full>) -> Self {
+    /// Creates an injection that stops the process at this step for a while. Everything that it does from then on waits for the end.
+    pub fn paused_at(at_step: u64, span: Duration) -> Self {
+        Self::new(0, None, None, Some((at_step, span)))
+    }
+
+    fn new(at_step: u64, panic_every: Option<u64>, full: Option<Full>, pause: Option<(u64, Duration)>) -> Self {
         let (n_steps, n_requests, n_writes) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let happened = Notify::new();
-        Self(Arc::new(Inner { at_step, panic_every, full, n_steps, n_requests, n_writes, happened }))
+        let (happened, paused_until) = (Notify::new(), Mutex::default());
+        Self(Arc::new(Inner {
+            at_step,
+            panic_every,
+            pause,
+            paused_until,
+            full,
+            n_steps,
+            n_requests,
+            n_writes,
+            happened,
+        }))
     }
 
     pub async fn happened(&self) {
@@ -80,10 +101,23 @@ impl Crash {
     }
 
     pub async fn step(&self) {
-        if self.0.n_steps.fetch_add(1, Ordering::Relaxed) + 1 == self.0.at_step {
+        let n = self.0.n_steps.fetch_add(1, Ordering::Relaxed) + 1;
+        if n == self.0.at_step {
             self.0.happened.notify_one();
             std::future::pending::<()>().await;
         }
+        if let Some((_, span)) = self.0.pause.filter(|(at_step, _)| *at_step == n) {
+            *self.0.paused_until.lock().unwrap() = Some(Instant::now() + span);
+        }
+        let paused_until = *self.0.paused_until.lock().unwrap();
+        if let Some(until) = paused_until {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    /// Reports whether the pause has begun.
+    pub fn was_paused(&self) -> bool {
+        self.0.paused_until.lock().unwrap().is_some()
     }
 
     async fn request<T>(&self, request: impl Future<Output = T>) -> T {

@@ -21,6 +21,7 @@ mod polls;
 mod quota;
 mod redo;
 mod several;
+mod shared;
 mod storm;
 mod story;
 mod sweep;

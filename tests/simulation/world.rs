@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::select;
 
 use promptbatch::internals::driver::clock::Clock;
@@ -14,7 +15,7 @@ use promptbatch::internals::engine::turn::StopReason;
 use promptbatch::internals::images::MemoryStore;
 use promptbatch::internals::simulator::Server;
 use promptbatch::internals::store::MemoryLedger;
-use promptbatch::model::event::EventKind;
+use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::Limits;
@@ -26,6 +27,9 @@ use promptbatch::provider::{Provider, ProviderTraits};
 use promptbatch::report::Reporters;
 use promptbatch::run::stopper;
 use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::lease::Lease;
+use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
 use crate::crash::{Crash, Stepped};
 use crate::direct::{Direct, Outage};
@@ -34,7 +38,7 @@ use crate::money;
 use crate::witness::{Complaints, Witness, Witnessed};
 
 /// Maximum length of a session in virtual time, longer than any of these worlds needs.
-const SESSION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const SESSION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Maximum number of processes for a batch.
 const SESSIONS_MAX: usize = 100;
@@ -43,7 +47,7 @@ const SESSIONS_MAX: usize = 100;
 const PAUSE: Duration = Duration::from_secs(3600);
 
 /// Wall-clock time at the start of a world.
-const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+pub const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 /// Runs a future in virtual time.
 pub fn simulate<T>(future: impl Future<Output = T>) -> T {
@@ -126,8 +130,20 @@ impl World {
         panic!("a batch without an end");
     }
 
+    /// Runs one process without a crash, whose submissions need this lease. Returns why it stopped before the end, if it did.
+    pub async fn run_under(&self, limits: Limits, lease: Lease) -> Option<StopReason> {
+        match self.session_under(limits, &Crash::never(), lease).await {
+            Session::Ended(stop) => stop,
+            other => panic!("a run ends: {other:?}"),
+        }
+    }
+
     /// Runs one process from its start to its end or its crash.
     pub async fn session(&self, limits: Limits, crash: &Crash) -> Session {
+        self.session_under(limits, crash, Lease::always()).await
+    }
+
+    async fn session_under(&self, limits: Limits, crash: &Crash, lease: Lease) -> Session {
         // Time continues between two processes.
         let clock = *self.clock.get_or_init(|| Clock::simulated(START));
         self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), has_died: false });
@@ -145,7 +161,8 @@ impl World {
             pictures: Arc::default(),
             naming: Arc::default(),
         };
-        let mut ledger = Stepped(Witnessed(self.ledger.session(), witness), crash.clone());
+        let ledger = Stepped(Witnessed(self.ledger.session(), witness), crash.clone());
+        let mut ledger = Leasing(ledger, lease);
         let (_stopper, mut stops) = stopper();
         let mut reporters = Reporters::default();
         let paid = limits.price.as_ref().map(|price| money::paid(&self.ledger, price));
@@ -178,6 +195,27 @@ impl World {
         let events = self.ledger.events();
         let submits = events.iter().filter(|event| event.kind == EventKind::SubmitStarted);
         History { submitted_at: submits.map(|event| event.at).collect(), ..History::default() }
+    }
+}
+
+/// Ledger with a lease of its own.
+struct Leasing<L>(L, Lease);
+
+impl<L: Ledger> Ledger for Leasing<L> {
+    fn record(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.0.record(events)
+    }
+
+    fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
+        self.0.load(max)
+    }
+
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>> {
+        self.0.owners(tasks)
+    }
+
+    fn lease(&self) -> Lease {
+        self.1.clone()
     }
 }
 

@@ -1,0 +1,317 @@
+//! Shared runs: several workers on one clock, a server that loses, delays, doubles and forgets, and crashes and pauses at every step.
+//!
+//! Goal: no accepted task is submitted again, no worker sends for a job of another one, every submission is recorded before it leaves, every
+//! job ends, and every image is there once.
+//!
+//! Method: each worker is the whole program: engine, driver and ledger. The oracle of the runs of one process judges the records at the end,
+//! and the service's own count says what was paid for.
+
+mod unsteady;
+mod workers;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use promptbatch::internals::effort::{cases, is_full};
+use promptbatch::model::event::{EventKind, Stage};
+use promptbatch::model::limits::{InDoubtPolicy, Limits};
+use promptbatch::model::time::Moment;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::store::lease::Lease;
+
+use crate::crash::Crash;
+use crate::oracle::Ends;
+use crate::shared::unsteady::Weather;
+use crate::shared::workers::SharedWorld;
+use crate::world::{self, START, World};
+use crate::{PASSING, calm, limits, stormy};
+
+/// Jobs of a world, in blocks of two.
+const JOBS: u64 = 9;
+
+/// Workers of a world.
+const WORKERS: u64 = 3;
+
+/// Upper limit on the steps of a session in such a world.
+const STEPS_MAX: u64 = 20_000;
+
+fn never(_: u64, _: u64) -> Crash {
+    Crash::never()
+}
+
+/// Sums of the counts of several worlds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    n_worlds: u64,
+    n_crashed: u64,
+    n_fenced: u64,
+    n_withheld: u64,
+    /// Submissions that the driver did not send, and that it could record as such.
+    n_unsent: u64,
+    n_forgotten: u64,
+    n_in_doubt: u64,
+    /// Submissions that the service accepted, beyond one for each job.
+    n_paid_twice: u64,
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.n_worlds += other.n_worlds;
+        self.n_crashed += other.n_crashed;
+        self.n_fenced += other.n_fenced;
+        self.n_withheld += other.n_withheld;
+        self.n_unsent += other.n_unsent;
+        self.n_forgotten += other.n_forgotten;
+        self.n_in_doubt += other.n_in_doubt;
+        self.n_paid_twice += other.n_paid_twice;
+    }
+}
+
+fn expected(n_jobs: u64) -> Ends {
+    world::simulate(World::new(n_jobs, calm(0)).outcomes_of_a_calm_run())
+}
+
+/// World to play.
+struct Play {
+    config: SimulatorConfig,
+    weather: Weather,
+    limits: Limits,
+    is_forgetful: bool,
+}
+
+impl Play {
+    fn of(seed: u64) -> Self {
+        Self { config: calm(seed), weather: Weather::default(), limits: limits(seed), is_forgetful: false }
+    }
+}
+
+/// Plays a world to its end, and judges it.
+fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums {
+    let Play { config, weather, limits, is_forgetful } = play;
+    world::simulate(async {
+        let mut shared = SharedWorld::new(JOBS, config);
+        (shared.weather, shared.is_forgetful) = (weather, is_forgetful);
+        let rng = fastrand::Rng::with_seed(limits.seed);
+        if is_forgetful {
+            tokio::select! {
+                () = shared.run(WORKERS, &limits, crash) => (),
+                () = shared.forget_now_and_then(rng) => (),
+            }
+        } else {
+            shared.run(WORKERS, &limits, crash).await;
+        }
+        let tally = std::sync::Arc::clone(&shared.tally);
+        let world = shared.check_end(&limits, expected).await;
+        let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        Sums {
+            n_worlds: 1,
+            n_crashed: of(&tally.n_crashed),
+            n_fenced: of(&tally.n_fenced),
+            n_withheld: of(&tally.n_withheld),
+            n_unsent: world.ledger_events().iter().filter(|event| is_unsent(&event.kind)).count() as u64,
+            n_forgotten: of(&tally.n_forgotten),
+            n_in_doubt: world.n_in_doubt(),
+            n_paid_twice: world.server_stats().n_accepted.saturating_sub(JOBS),
+        }
+    })
+}
+
+/// Reports whether a submission was recorded and then not sent, as the lease had lapsed.
+fn is_unsent(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::Setback(Stage::Submit, fault) if fault.message.starts_with("not sent, because"))
+}
+
+/// Prints the world, if a check panics.
+struct Culprit(String);
+
+impl Drop for Culprit {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("world: {}", self.0);
+        }
+    }
+}
+
+#[test]
+fn calm_workers_share_the_jobs_and_pay_once() {
+    let expected = expected(JOBS);
+    for seed in 0..cases(20) {
+        let sums = play(Play::of(seed), &expected, never);
+        assert_eq!((sums.n_in_doubt, sums.n_paid_twice, sums.n_fenced), (0, 0, 0), "seed {seed}: {sums:?}");
+    }
+}
+
+/// Goal: a network that loses, delays and doubles what passes between workers and server costs nothing. Method: every fault of the network
+/// at 5 to 20 %; nobody crashes, so that nothing may be in doubt unless a worker was silent for too long.
+#[test]
+fn a_network_that_loses_and_doubles_costs_nothing() {
+    a_bad_network(cases(60));
+}
+
+fn a_bad_network(n_seeds: u64) {
+    let (expected, mut sums) = (expected(JOBS), Sums::default());
+    for seed in 0..n_seeds {
+        let _culprit = Culprit(format!("seed {seed}"));
+        let weather = Weather::of([0.05, 0.1, 0.2][usize::try_from(seed % 3).unwrap()]);
+        let played = play(Play { weather, ..Play::of(seed) }, &expected, never);
+        // Silence that is long enough to be taken over is rare, and leaves doubts.
+        assert!(played.n_fenced > 0 || played.n_paid_twice == 0, "{played:?}");
+        sums.add(played);
+    }
+    println!("bad network: {sums:?}");
+}
+
+/// Goal: the death of any worker at any moment loses nothing, and pays twice only for what was in doubt. Method: one worker dies at every
+/// step of its first session in turn, on a calm network and on a bad one.
+#[test]
+fn a_worker_that_dies_at_any_step_loses_and_doubles_nothing() {
+    let sums = die_everywhere(cases(2), if is_full() { 1 } else { 31 });
+    assert!(sums.n_crashed > 20, "{sums:?}");
+}
+
+fn die_everywhere(n_seeds: u64, step_by: usize) -> Sums {
+    let (expected, mut sums) = (expected(JOBS), Sums::default());
+    for seed in 0..n_seeds {
+        for weather in [Weather::default(), Weather::of(0.05)] {
+            for victim in 0..WORKERS {
+                let first = 1 + (seed + 11 * victim) % u64::try_from(step_by).unwrap();
+                for at_step in (first..STEPS_MAX).step_by(step_by) {
+                    let _culprit = Culprit(format!("seed {seed}, {weather:?}, worker {victim} dies at step {at_step}"));
+                    let dies = |worker, n| if (worker, n) == (victim, 0) { Crash::at(at_step) } else { Crash::never() };
+                    let played = play(Play { weather, ..Play::of(seed) }, &expected, dies);
+                    sums.add(played);
+                    if played.n_crashed == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    println!("a death at every step: {sums:?}");
+    sums
+}
+
+/// Goal: a worker that is stopped for longer than its lease sends nothing when it goes on. What it knew settles doubts, if it goes on before
+/// its blocks are claimed. Method: one worker is stopped at every step of its first session in turn, for less than its lease, for less than
+/// its term, for more, and for more than its term and the rest after it.
+#[test]
+fn a_worker_that_is_stopped_beyond_its_lease_sends_nothing() {
+    let sums = pause_everywhere(cases(2), if is_full() { 1 } else { 13 });
+    assert!(sums.n_fenced > 5 && sums.n_withheld + sums.n_unsent > 0, "{sums:?}");
+}
+
+fn pause_everywhere(n_seeds: u64, step_by: usize) -> Sums {
+    let (expected, mut sums) = (expected(JOBS), Sums::default());
+    for seed in 0..n_seeds {
+        for (seconds, nth) in [12, 26, 40, 65, 200].into_iter().zip(0..) {
+            let first = 1 + (9 + seed + 3 * nth) % u64::try_from(step_by).unwrap();
+            for at_step in (first..STEPS_MAX).step_by(step_by) {
+                let _culprit = Culprit(format!("seed {seed}, stopped at step {at_step} for {seconds} s"));
+                let pause = Crash::paused_at(at_step, Duration::from_secs(seconds));
+                let stops = |worker, n| if (worker, n) == (1, 0) { pause.clone() } else { Crash::never() };
+                let limits = Limits { rate: "1/2s".parse().ok(), ..limits(seed) };
+                let played = play(Play { limits, ..Play::of(seed) }, &expected, stops);
+                // A submission that never left stays in doubt, as only acceptances are testified.
+                assert!(seconds > 60 || played.n_paid_twice == 0, "{played:?}");
+                sums.add(played);
+                if !pause.was_paused() {
+                    break;
+                }
+            }
+        }
+    }
+    println!("a pause at every step: {sums:?}");
+    sums
+}
+
+/// Goal: a server that forgets what it acknowledged gets it again from living workers, and nothing is paid for twice. Method: the last one
+/// to seven writes are forgotten every few seconds.
+#[test]
+fn a_server_that_forgets_is_told_again() {
+    let sums = forget(cases(60));
+    assert!(sums.n_forgotten > cases(60), "{sums:?}");
+}
+
+fn forget(n_seeds: u64) -> Sums {
+    let (expected, mut sums) = (expected(JOBS), Sums::default());
+    for seed in 0..n_seeds {
+        let _culprit = Culprit(format!("forgetful, seed {seed}"));
+        let limits = Limits { rate: "1/3s".parse().ok(), ..limits(seed) };
+        sums.add(play(Play { is_forgetful: true, limits, ..Play::of(seed) }, &expected, never));
+    }
+    println!("a forgetful server: {sums:?}");
+    sums
+}
+
+/// Goal: everything at once still loses nothing: faults of the provider, a bad network, and workers that die and stop again and again.
+#[test]
+fn everything_at_once_loses_nothing() {
+    let sums = storm(cases(30));
+    assert!(sums.n_crashed > cases(30), "{sums:?}");
+}
+
+fn storm(n_seeds: u64) -> Sums {
+    let (expected, mut sums) = (expected(JOBS), Sums::default());
+    for seed in 0..n_seeds {
+        let in_doubt = if seed % 2 == 0 { InDoubtPolicy::Resubmit } else { InDoubtPolicy::Hold };
+        let _culprit = Culprit(format!("storm, seed {seed}, {in_doubt:?}"));
+        let crash = |worker: u64, n: u64| {
+            let mut rng = fastrand::Rng::with_seed(seed ^ (worker << 40) ^ (n << 20));
+            let at_step = rng.u64(1..60);
+            match rng.u8(..4) {
+                // Every worker lives on in the end.
+                _ if n > 4 => Crash::never(),
+                0 => Crash::paused_at(at_step, Duration::from_secs(rng.u64(1..120))),
+                1 => Crash::never(),
+                _ => Crash::at(at_step),
+            }
+        };
+        let limits = Limits { in_doubt, ..limits(seed) };
+        let play_of = Play { config: stormy(seed, &PASSING), weather: Weather::of(0.04), limits, is_forgetful: false };
+        sums.add(play(play_of, &expected, crash));
+    }
+    println!("a storm: {sums:?}");
+    sums
+}
+
+/// Goal: a submission leaves only under the lease; one that does not leave costs no attempt, and leaves later. Method: a ledger whose lease
+/// does not hold for half a minute, and jobs that may not fail once.
+#[test]
+fn nothing_is_sent_without_the_lease() {
+    world::simulate(async {
+        let world = World::new(JOBS, calm(1));
+        let lease = Lease::lapsed();
+        let extended = lease.clone();
+        let from = Duration::from_secs(30);
+        let extend = async move {
+            tokio::time::sleep(from).await;
+            extended.extend(Moment::new(i64::MAX, START));
+            std::future::pending::<()>().await;
+        };
+        let limits = Limits { retries_max: 0, ..limits(1) };
+        tokio::select! {
+            stop = world.run_under(limits, lease) => assert_eq!(stop, None),
+            () = extend => unreachable!("it waits for ever"),
+        }
+        world.check();
+        let events = world.ledger_events();
+        let is_unsent = events.iter().filter(|event| is_unsent(&event.kind)).count();
+        let accepted = events.iter().filter(|event| matches!(event.kind, EventKind::Accepted(_)));
+        assert!(is_unsent > 10, "{is_unsent}");
+        assert!(accepted.map(|event| event.at.since(START)).all(|at| at >= from));
+        assert_eq!(world.server_stats().n_submits, JOBS);
+        assert!(world.outcomes().values().all(|outcome| outcome.0 == "succeeded"));
+    });
+}
+
+#[test]
+#[ignore = "200 seeds of every fault, minutes of two cores"]
+fn shared_runs_of_200_seeds() {
+    let everywhere = 67;
+    std::thread::scope(|scope| {
+        scope.spawn(|| (a_bad_network(200), forget(200)));
+        scope.spawn(|| storm(200));
+        scope.spawn(|| die_everywhere(200, everywhere));
+        scope.spawn(|| pause_everywhere(200, everywhere));
+    });
+}

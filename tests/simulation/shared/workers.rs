@@ -1,0 +1,298 @@
+//! World of a shared run: one server and one provider, on one clock, and the processes of several workers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use tokio::select;
+use tokio::time::sleep;
+
+use promptbatch::internals::driver::clock::Clock;
+use promptbatch::internals::driver::context::DriverContext;
+use promptbatch::internals::driver::{self, DriveError};
+use promptbatch::internals::engine::Engine;
+use promptbatch::internals::engine::turn::StopReason;
+use promptbatch::internals::store::MemoryLedger;
+use promptbatch::internals::store::Totals;
+use promptbatch::internals::store::shared::{
+    MemoryServer, ReadClock, SharedLedger, SharedOptions, WorkerId, WorkerProfile,
+};
+use promptbatch::model::event::EventKind;
+use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::limits::{Concurrency, Limits};
+use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
+use promptbatch::model::partial_download::PartialDownload;
+use promptbatch::model::request::Request;
+use promptbatch::model::submission_id::SubmissionId;
+use promptbatch::provider::{Download, Provider};
+use promptbatch::report::Reporters;
+use promptbatch::run::stopper;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::store::Ledger;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::lease::Lease;
+
+use crate::crash::{Crash, Stepped};
+use crate::direct::Direct;
+use crate::oracle::Ends;
+use crate::shared::unsteady::{Unsteady, Weather};
+use crate::world::{Begun, SESSION_MAX, START, World};
+
+/// Jobs of a block.
+const BLOCK_JOBS: usize = 2;
+
+/// Maximum number of sessions of one worker.
+const SESSIONS_MAX: usize = 200;
+
+/// Longest time from a crash until the next process of that worker starts.
+const RESTART_MAX: u64 = 120;
+
+/// World of a shared run.
+pub struct SharedWorld {
+    world: World,
+    pub server: Arc<MemoryServer>,
+    clock: Clock,
+    pub weather: Weather,
+    /// Submissions that were sent, by content.
+    sent: Arc<Mutex<BTreeMap<JobId, usize>>>,
+    n_joined: AtomicI64,
+    /// Workers that have ended because the run was over.
+    n_left: AtomicU64,
+    pub tally: Arc<Tally>,
+    /// Says whether the server forgets, so that its records lag behind what was sent.
+    pub is_forgetful: bool,
+}
+
+/// Counts of what happened.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub n_crashed: AtomicU64,
+    pub n_fenced: AtomicU64,
+    /// Submissions that were not sent after a pause, as the lease had lapsed.
+    pub n_withheld: AtomicU64,
+    pub n_forgotten: AtomicU64,
+}
+
+/// End of the session of one worker.
+#[derive(Debug)]
+enum SharedSession {
+    Over,
+    Stopped(StopReason),
+    /// The worker lost its jobs to others, or the server forgot too much.
+    Fenced,
+    Crashed,
+}
+
+impl SharedWorld {
+    pub fn new(n_jobs: u64, config: SimulatorConfig) -> Self {
+        let (world, clock) = (World::new(n_jobs, config), Clock::simulated(START));
+        let server = Arc::new(MemoryServer::new(jobs(&world), BLOCK_JOBS, read(clock)));
+        Self {
+            world,
+            server,
+            clock,
+            weather: Weather::default(),
+            sent: Arc::default(),
+            n_joined: AtomicI64::new(0),
+            n_left: AtomicU64::new(0),
+            tally: Arc::default(),
+            is_forgetful: false,
+        }
+    }
+
+    /// Runs so many workers until the run is over. `crash` returns the fault of each session of each worker.
+    pub async fn run(&self, n_workers: u64, limits: &Limits, crash: impl Fn(u64, u64) -> Crash) {
+        join_all((0..n_workers).map(|number| self.work(number, limits, &crash))).await;
+    }
+
+    /// Runs one worker, process after process, until the run is over.
+    async fn work(&self, number: u64, limits: &Limits, crash: &impl Fn(u64, u64) -> Crash) {
+        for (_, n) in (0..SESSIONS_MAX).zip(0..) {
+            let mut rng = fastrand::Rng::with_seed(limits.seed ^ (number << 32) ^ n);
+            let limits = Limits { seed: rng.u64(..), ..limits.clone() };
+            match self.session(limits, &crash(number, n), rng.fork()).await {
+                SharedSession::Over => {
+                    self.n_left.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                // Among enough random refusals, some come in a row. The user then runs the same command again.
+                SharedSession::Stopped(stop) => {
+                    assert!(!matches!(stop, StopReason::Interrupted(_) | StopReason::Failures(_)), "{stop:?}");
+                    sleep(Duration::from_secs(3600)).await;
+                }
+                SharedSession::Fenced => drop(self.tally.n_fenced.fetch_add(1, Ordering::Relaxed)),
+                SharedSession::Crashed => {
+                    self.tally.n_crashed.fetch_add(1, Ordering::Relaxed);
+                    sleep(Duration::from_secs(rng.u64(..RESTART_MAX))).await;
+                }
+            }
+        }
+        panic!("a worker without an end");
+    }
+
+    async fn session(&self, limits: Limits, crash: &Crash, rng: fastrand::Rng) -> SharedSession {
+        let (server, weather) = (Arc::clone(&self.server), self.weather);
+        let backend = Arc::new(Unsteady { server, crash: crash.clone(), weather, rng: Mutex::new(rng) });
+        select! {
+            biased;
+            ended = tokio::time::timeout(SESSION_MAX, self.drive(backend, limits, crash)) => ended.expect("a run ends"),
+            () = crash.happened() => SharedSession::Crashed,
+        }
+    }
+
+    async fn drive(&self, backend: Arc<Unsteady>, limits: Limits, crash: &Crash) -> SharedSession {
+        let worker = WorkerId(self.n_joined.fetch_add(1, Ordering::Relaxed) + 1);
+        let (options, clock) = (SharedOptions::new("memory".into()), read(self.clock));
+        let profile = WorkerProfile::default();
+        let mut ledger = SharedLedger::join(backend, (worker, profile), options, clock).await.expect("a run to join");
+        let direct = Direct::new(self.world.server.clone(), self.clock, START, None, Arc::default());
+        let lease = ledger.lease();
+        let leased = Leased {
+            direct,
+            worker,
+            lease,
+            clock: self.clock,
+            server: Arc::clone(&self.server),
+            tally: Arc::clone(&self.tally),
+            sent: Arc::clone(&self.sent),
+            complaints: Arc::clone(&self.world.complaints),
+            is_forgetful: self.is_forgetful,
+        };
+        let context = DriverContext {
+            run: "simulation".into(),
+            others: Arc::default(),
+            provider: Arc::new(Stepped(leased, crash.clone())),
+            store: Arc::new(Stepped(self.world.store.clone(), crash.clone())),
+            pictures: Arc::default(),
+            naming: Arc::default(),
+        };
+        let (_stopper, mut stops) = stopper();
+        let mut reporters = Reporters::default();
+        let engine = Engine::new(limits);
+        let driven = driver::drive(engine, &mut ledger, &mut reporters, &context, &self.clock, &mut stops).await;
+        match driven {
+            Ok(stop) => {
+                ledger.leave().await.expect("the server answers in the end");
+                stop.map_or(SharedSession::Over, SharedSession::Stopped)
+            }
+            Err(DriveError::Ledger(LedgerError::Fenced { .. } | LedgerError::Forgotten { .. })) => {
+                SharedSession::Fenced
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Lets the server forget its last writes now and then, as long as every worker is there to notice.
+    pub async fn forget_now_and_then(&self, mut rng: fastrand::Rng) {
+        loop {
+            sleep(Duration::from_millis(rng.u64(500..8000))).await;
+            let is_open = self.server.known().iter().any(|known| known.state.finished_at.is_none());
+            if self.n_left.load(Ordering::Relaxed) == 0 && is_open {
+                let n = self.server.forget(rng.usize(1..8));
+                self.tally.n_forgotten.fetch_add(n as u64, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Checks everything that holds at the end of a run, with the oracle of the runs of one process.
+    pub async fn check_end(self, limits: &Limits, expected: &Ends) -> World {
+        let Self { mut world, server, .. } = self;
+        let (known, events) = (server.known(), server.events());
+        let mut totals = Totals::default();
+        known.iter().for_each(|known| totals += Totals::of(&known.state));
+        assert_eq!(server.totals(), totals, "the totals are what a count of all jobs gives");
+        // The ledger of one process would have recorded the same events.
+        let mut ledger = MemoryLedger::new(jobs(&world));
+        ledger.load(known.len()).await.unwrap();
+        for event in events {
+            ledger.record([event].into()).await.expect("nothing is recorded for a job that has ended");
+        }
+        assert_eq!(ledger.known(), known, "the states are the folds of the events");
+        world.ledger = ledger;
+        // The limit of tasks in flight is that of each worker.
+        let limits = Limits { concurrency: Concurrency::Auto, ..limits.clone() };
+        world.sessions.lock().unwrap().push(Begun { limits, has_died: true });
+        world.check_end(expected);
+        world
+    }
+}
+
+fn jobs(world: &World) -> Vec<Job> {
+    world.ledger.known().into_iter().map(|known| Job::clone(&known.job)).collect()
+}
+
+fn read(clock: Clock) -> ReadClock {
+    Arc::new(move || clock.now())
+}
+
+/// Provider that a worker calls under its lease. A process that was paused checks the lease when it goes on.
+struct Leased {
+    direct: Direct,
+    worker: WorkerId,
+    lease: Lease,
+    clock: Clock,
+    server: Arc<MemoryServer>,
+    tally: Arc<Tally>,
+    /// Submissions that were sent, of all workers, by content.
+    sent: Arc<Mutex<BTreeMap<JobId, usize>>>,
+    complaints: Arc<Mutex<Vec<String>>>,
+    is_forgetful: bool,
+}
+
+impl Leased {
+    /// Checks that the worker owns the job, and that the submission is recorded before it leaves.
+    fn check(&self, request: &Request) {
+        let content = JobId::new(&request.content(), 0);
+        let is_it = |job: &Job| JobId::new(&job.request.content(), 0) == content;
+        let known = self.server.known();
+        let jobs: Vec<JobId> = known.iter().filter(|known| is_it(&known.job)).map(|known| known.job.id).collect();
+        let is_started = |event: &&promptbatch::model::event::Event| {
+            event.kind == EventKind::SubmitStarted && jobs.contains(&event.job)
+        };
+        let n_started = self.server.events().iter().filter(is_started).count();
+        let n_sent = {
+            let mut sent = self.sent.lock().unwrap();
+            let n_sent = sent.entry(content).or_default();
+            *n_sent += 1;
+            *n_sent
+        };
+        let complain = |words: &str| self.complaints.lock().unwrap().push(format!("{:?} {words}", request.prompt));
+        if n_sent > n_started {
+            complain("was submitted before it was recorded");
+        }
+        if !jobs.iter().any(|job| self.server.owner_of(*job) == Some(self.worker)) {
+            complain("was submitted by a worker that does not own it");
+        }
+    }
+}
+
+impl Provider for Leased {
+    fn submit<'a>(&'a self, request: &'a Request, id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+        async {
+            if !self.lease.holds(self.clock.now()) {
+                self.tally.n_withheld.fetch_add(1, Ordering::Relaxed);
+                return Err(Fault::new(FaultKind::Throttled { retry_after: None }, "not sent"));
+            }
+            if !self.is_forgetful {
+                self.check(request);
+            }
+            self.direct.submit(request, id).await
+        }
+        .boxed()
+    }
+
+    fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {
+        self.direct.poll(tasks)
+    }
+
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        part: Option<&'a PartialDownload>,
+    ) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+        self.direct.download(url, part)
+    }
+}
