@@ -24,6 +24,7 @@ use tokio::task::{JoinError, JoinSet, yield_now};
 use crate::driver::clock::Clock;
 use crate::driver::context::DriverContext;
 use crate::driver::meter::DownloadMeter;
+use crate::driver::shared::Others;
 use crate::driver::stop::StopReceiver;
 use crate::engine::fleet::{Fleet, FleetAction, FleetTurn};
 use crate::engine::turn::{Action, Input, StopReason};
@@ -73,7 +74,7 @@ pub async fn drive(
 ) -> Result<Option<StopReason>, DriveError> {
     let mut engine = engine.into();
     let (mut under_way, meter) = (JoinSet::new(), Arc::new(DownloadMeter::default()));
-    let (mut broken, mut spooled) = (None, SpooledTasks::new());
+    let (mut broken, mut spooled, mut others) = (None, SpooledTasks::new(), Others::default());
     loop {
         let now = clock.now();
         if let Some(received) = meter.take() {
@@ -83,8 +84,10 @@ pub async fn drive(
         let events: Arc<[Event]> = events.into();
         spooled.extend(actions.iter().filter_map(spooled_task));
         let n_new = actions.iter().filter(|FleetAction { action, .. }| matches!(action, Action::Submit(..))).count();
-        let recorded = store::record(ledger, &events, actions).await;
-        let recorded = recorded.and_then(|actions| shared::hear(&mut engine, ledger, now).map(|()| actions));
+        let recorded = match store::record(ledger, &events, actions).await {
+            Ok(actions) => others.exchange(&mut engine, ledger, now).await.map(|()| actions),
+            Err(error) => Err(error),
+        };
         let actions = match recorded {
             Ok(actions) => actions,
             Err(error) => {

@@ -1,4 +1,4 @@
-//! What the driver does for a run that other processes work on too: it hears them, and leaves evidence if they have its jobs.
+//! What the driver does for a run that other processes work on too: it hears and tells them, and leaves evidence if they have its jobs.
 
 use tokio::task::JoinSet;
 
@@ -6,22 +6,66 @@ use crate::engine::fleet::Fleet;
 use crate::engine::turn::{Input, StopReason};
 use crate::images::error::StoreError;
 use crate::model::job::JobId;
+use crate::model::snapshot::{PauseReason, SubmitPause};
 use crate::model::time::Moment;
 use crate::store::error::LedgerError;
 use crate::store::{Ledger, RunRequest};
 
-/// Passes the requests of the other processes to the engines.
-pub(super) fn hear(engine: &mut Fleet, ledger: &mut dyn Ledger, now: Moment) -> Result<(), LedgerError> {
-    for request in ledger.take_requests()? {
-        engine.handle(
-            now,
-            match request {
+/// What this process has told the others.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    has_told_stop: bool,
+    held_until: Option<Moment>,
+}
+
+impl Others {
+    /// Passes the requests of the other processes to the engines, and tells the others what concerns them too.
+    pub(super) async fn exchange(
+        &mut self,
+        engine: &mut Fleet,
+        ledger: &mut dyn Ledger,
+        now: Moment,
+    ) -> Result<(), LedgerError> {
+        for request in ledger.take_requests()? {
+            let input = match request {
                 RunRequest::Hold(span) => Input::Hold(span),
                 RunRequest::Stop(why) => Input::Stop(StopReason::Elsewhere(why)),
-            },
-        );
+            };
+            engine.handle(now, input);
+        }
+        if !self.has_told_stop
+            && let Some(why) = engine.stop_reason().as_ref().and_then(shared_words)
+        {
+            ledger.request(RunRequest::Stop(why)).await?;
+            self.has_told_stop = true;
+        }
+        let hold = engine.pace(now).hold.filter(|hold| hold.why == PauseReason::Quota);
+        if let Some(SubmitPause { until, .. }) =
+            hold.filter(|hold| self.held_until.is_none_or(|told| hold.until > told))
+        {
+            ledger.request(RunRequest::Hold(until - now)).await?;
+            self.held_until = Some(until);
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Returns the reason of a stop in words, if it is one for all processes of the run. A wrong token, a full disk or a broken network may
+/// concern one machine only.
+fn shared_words(stop: &StopReason) -> Option<String> {
+    match stop {
+        StopReason::Quota(fault) => Some(fault.message.clone()),
+        StopReason::Failures(n) => Some(format!("{n} of its jobs failed (--max-failures)")),
+        StopReason::Cost(_) => Some("the next submission could exceed the limit on the cost (--max-cost)".to_owned()),
+        StopReason::Interrupted(_)
+        | StopReason::Unauthorized(_)
+        | StopReason::Refused(_)
+        | StopReason::Unreachable(..)
+        | StopReason::Disk
+        | StopReason::Duration(_)
+        | StopReason::Elsewhere(_)
+        | StopReason::Limit(_) => None,
+    }
 }
 
 /// Ends a run whose ledger cannot be written. If other processes have its jobs, the answers to the submissions under way are awaited: what

@@ -205,7 +205,8 @@ pub type BackendResult<T> = Result<T, BackendError>;
 /// Every call has a deadline of its own, of a few seconds, and connects again by itself after a failure. A call that is dropped may happen
 /// all the same.
 pub trait SharedBackend: Send + Sync {
-    /// Adds the row of a live worker, with all numbers 0. Changes nothing if a row with this id exists, live or not.
+    /// Adds the row of a live worker, with all numbers 0. If no worker is live, the reason for a stop that was raised before is removed
+    /// first: it was for the workers of that time. Changes nothing if a row with this id exists, live or not.
     fn join<'a>(&'a self, worker: WorkerId, profile: &'a WorkerProfile) -> BoxFuture<'a, BackendResult<()>>;
 
     /// Writes a commit as the worker's write with the number `n`: appends the events, replaces the states of the jobs, adds the owners of

@@ -347,6 +347,15 @@ async fn flags(server: &dyn SharedBackend) {
         panic!("it is live")
     };
     is_told(flags);
+    // A worker that joins them hears it too. Those who come after all have left begin anew.
+    join_as(server, TWO).await;
+    let Renewal::Renewed { flags, .. } = server.renew(TWO).await.unwrap() else { panic!("it is live") };
+    is_told(flags);
+    server.leave(ONE, Duration::ZERO).await.unwrap();
+    server.leave(TWO, Duration::ZERO).await.unwrap();
+    join_as(server, WorkerId(3)).await;
+    let Renewal::Renewed { flags, .. } = server.renew(WorkerId(3)).await.unwrap() else { panic!("it is live") };
+    assert_eq!(flags.stop, None);
 }
 
 /// Goal: the server in memory keeps every promise. Method: every check, each with a new run, on one clock that stands still.

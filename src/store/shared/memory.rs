@@ -253,7 +253,13 @@ fn answer<'a, T: Send + 'a>(answer: T) -> BoxFuture<'a, BackendResult<T>> {
 
 impl SharedBackend for MemoryServer {
     fn join<'a>(&'a self, worker: WorkerId, _profile: &'a WorkerProfile) -> BoxFuture<'a, BackendResult<()>> {
-        self.write().workers.entry(worker).or_insert(Worker { is_live: true, ..Worker::default() });
+        let mut data = self.write();
+        if !data.workers.contains_key(&worker) {
+            if !data.workers.values().any(|worker| worker.is_live) {
+                data.stop = None;
+            }
+            data.workers.insert(worker, Worker { is_live: true, ..Worker::default() });
+        }
         answer(())
     }
 

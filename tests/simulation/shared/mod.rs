@@ -21,7 +21,7 @@ use promptbatch::store::lease::Lease;
 
 use crate::crash::Crash;
 use crate::oracle::Ends;
-use crate::shared::unsteady::Weather;
+use crate::shared::unsteady::{Cut, Weather};
 use crate::shared::workers::SharedWorld;
 use crate::world::{self, START, World};
 use crate::{PASSING, calm, limits, stormy};
@@ -49,6 +49,8 @@ struct Sums {
     /// Submissions that the driver did not send, and that it could record as such.
     n_unsent: u64,
     n_forgotten: u64,
+    n_stopped: u64,
+    n_stopped_elsewhere: u64,
     n_in_doubt: u64,
     /// Submissions that the service accepted, beyond one for each job.
     n_paid_twice: u64,
@@ -62,6 +64,8 @@ impl Sums {
         self.n_withheld += other.n_withheld;
         self.n_unsent += other.n_unsent;
         self.n_forgotten += other.n_forgotten;
+        self.n_stopped += other.n_stopped;
+        self.n_stopped_elsewhere += other.n_stopped_elsewhere;
         self.n_in_doubt += other.n_in_doubt;
         self.n_paid_twice += other.n_paid_twice;
     }
@@ -76,21 +80,22 @@ struct Play {
     config: SimulatorConfig,
     weather: Weather,
     limits: Limits,
+    cut: Option<Cut>,
     is_forgetful: bool,
 }
 
 impl Play {
     fn of(seed: u64) -> Self {
-        Self { config: calm(seed), weather: Weather::default(), limits: limits(seed), is_forgetful: false }
+        Self { config: calm(seed), weather: Weather::default(), limits: limits(seed), cut: None, is_forgetful: false }
     }
 }
 
 /// Plays a world to its end, and judges it.
 fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums {
-    let Play { config, weather, limits, is_forgetful } = play;
+    let Play { config, weather, limits, cut, is_forgetful } = play;
     world::simulate(async {
         let mut shared = SharedWorld::new(JOBS, config);
-        (shared.weather, shared.is_forgetful) = (weather, is_forgetful);
+        (shared.weather, shared.cut, shared.is_forgetful) = (weather, cut, is_forgetful);
         let rng = fastrand::Rng::with_seed(limits.seed);
         if is_forgetful {
             tokio::select! {
@@ -110,6 +115,8 @@ fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums 
             n_withheld: of(&tally.n_withheld),
             n_unsent: world.ledger_events().iter().filter(|event| is_unsent(&event.kind)).count() as u64,
             n_forgotten: of(&tally.n_forgotten),
+            n_stopped: of(&tally.n_stopped),
+            n_stopped_elsewhere: of(&tally.n_stopped_elsewhere),
             n_in_doubt: world.n_in_doubt(),
             n_paid_twice: world.server_stats().n_accepted.saturating_sub(JOBS),
         }
@@ -159,6 +166,60 @@ fn a_bad_network(n_seeds: u64) {
         sums.add(played);
     }
     println!("bad network: {sums:?}");
+}
+
+/// Goal: an outage of the server costs nothing and fences nobody, however long it is. Method: no worker reaches the server for a minute, and
+/// for an hour, from different moments on.
+#[test]
+fn an_outage_of_the_server_costs_nothing() {
+    let (expected, mut sums) = (expected(JOBS), Sums::default());
+    for seed in 0..cases(20) {
+        let minutes = if seed % 2 == 0 { 1 } else { 60 };
+        let _culprit = Culprit(format!("outage of {minutes} min, seed {seed}"));
+        let from = Duration::from_millis(700 * seed);
+        let cut = Cut { worker: None, from, until: from + Duration::from_secs(60 * minutes) };
+        sums.add(play(Play { cut: Some(cut), ..Play::of(seed) }, &expected, never));
+    }
+    println!("outages: {sums:?}");
+    assert_eq!((sums.n_fenced, sums.n_in_doubt, sums.n_paid_twice), (0, 0, 0), "{sums:?}");
+}
+
+/// Goal: a worker that cannot reach the server loses its jobs, and pays for none twice if it is back before others have them. Method: one
+/// worker is cut off for 5, 60 and 300 seconds, from different moments on.
+#[test]
+fn a_worker_that_is_cut_off_testifies() {
+    let sums = cut_off(cases(30));
+    assert!(sums.n_fenced >= 2, "{sums:?}");
+}
+
+fn cut_off(n_seeds: u64) -> Sums {
+    let (expected, mut sums) = (expected(JOBS), Sums::default());
+    for seed in 0..n_seeds {
+        let seconds = [5, 60, 300][usize::try_from(seed % 3).unwrap()];
+        let _culprit = Culprit(format!("cut off for {seconds} s, seed {seed}"));
+        let from = Duration::from_millis(500 + 140 * seed);
+        let cut = Cut { worker: Some(1), from, until: from + Duration::from_secs(seconds) };
+        let limits = Limits { rate: "1/2s".parse().ok(), ..limits(seed) };
+        let played = play(Play { cut: Some(cut), limits, ..Play::of(seed) }, &expected, never);
+        assert!(seconds > 60 || (played.n_in_doubt, played.n_paid_twice) == (0, 0), "{played:?}");
+        sums.add(played);
+    }
+    println!("cut off: {sums:?}");
+    sums
+}
+
+/// Goal: a quota that one worker finds used up stops all of them, and they go on when it is back. Method: a quota of four submissions a day.
+#[test]
+fn a_quota_that_is_used_up_stops_all_workers() {
+    let (expected, mut sums) = (expected(JOBS), Sums::default());
+    for seed in 0..cases(10) {
+        let _culprit = Culprit(format!("quota, seed {seed}"));
+        let config = SimulatorConfig { quota: Some(4), ..calm(seed) };
+        sums.add(play(Play { config, ..Play::of(seed) }, &expected, never));
+    }
+    println!("quota: {sums:?}");
+    assert!(sums.n_stopped >= WORKERS && sums.n_stopped_elsewhere > 0, "{sums:?}");
+    assert_eq!((sums.n_fenced, sums.n_paid_twice), (0, 0), "{sums:?}");
 }
 
 /// Goal: the death of any worker at any moment loses nothing, and pays twice only for what was in doubt. Method: one worker dies at every
@@ -267,7 +328,7 @@ fn storm(n_seeds: u64) -> Sums {
             }
         };
         let limits = Limits { in_doubt, ..limits(seed) };
-        let play_of = Play { config: stormy(seed, &PASSING), weather: Weather::of(0.04), limits, is_forgetful: false };
+        let play_of = Play { config: stormy(seed, &PASSING), weather: Weather::of(0.04), limits, ..Play::of(seed) };
         sums.add(play(play_of, &expected, crash));
     }
     println!("a storm: {sums:?}");
@@ -310,7 +371,7 @@ fn shared_runs_of_200_seeds() {
     let everywhere = 67;
     std::thread::scope(|scope| {
         scope.spawn(|| (a_bad_network(200), forget(200)));
-        scope.spawn(|| storm(200));
+        scope.spawn(|| (storm(200), cut_off(200)));
         scope.spawn(|| die_everywhere(200, everywhere));
         scope.spawn(|| pause_everywhere(200, everywhere));
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use promptbatch::internals::store::shared::{
     BackendError, BackendResult, BlockNumber, Claim, MemoryServer, Numbered, Outlook, Renewal, SharedBackend,
@@ -45,11 +45,22 @@ impl Weather {
     }
 }
 
+/// Time in which a worker cannot reach the server, from the start of the world.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Number of the worker; `None` for all.
+    pub worker: Option<u64>,
+    pub from: Duration,
+    pub until: Duration,
+}
+
 /// The server, as one worker reaches it.
 pub struct Unsteady {
     pub server: Arc<MemoryServer>,
     pub crash: Crash,
     pub weather: Weather,
+    /// Times at which the server cannot be reached.
+    pub cut: Option<(Instant, Instant)>,
     pub rng: Mutex<fastrand::Rng>,
 }
 
@@ -82,7 +93,9 @@ impl Unsteady {
     ) -> BackendResult<T> {
         let unavailable = || Err(BackendError::Unavailable("no answer in time".into()));
         self.delay().await;
-        if self.is(self.weather.lost) {
+        let now = Instant::now();
+        let is_cut = self.cut.is_some_and(|(from, until)| (from..until).contains(&now));
+        if is_cut || self.is(self.weather.lost) {
             sleep(DEADLINE).await;
             return unavailable();
         }

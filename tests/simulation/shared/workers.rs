@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use tokio::select;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use promptbatch::internals::driver::clock::Clock;
 use promptbatch::internals::driver::context::DriverContext;
@@ -38,7 +38,7 @@ use promptbatch::store::lease::Lease;
 use crate::crash::{Crash, Stepped};
 use crate::direct::Direct;
 use crate::oracle::Ends;
-use crate::shared::unsteady::{Unsteady, Weather};
+use crate::shared::unsteady::{Cut, Unsteady, Weather};
 use crate::world::{Begun, SESSION_MAX, START, World};
 
 /// Jobs of a block.
@@ -56,6 +56,8 @@ pub struct SharedWorld {
     pub server: Arc<MemoryServer>,
     clock: Clock,
     pub weather: Weather,
+    pub cut: Option<Cut>,
+    start: Instant,
     /// Submissions that were sent, by content.
     sent: Arc<Mutex<BTreeMap<JobId, usize>>>,
     n_joined: AtomicI64,
@@ -74,6 +76,9 @@ pub struct Tally {
     /// Submissions that were not sent after a pause, as the lease had lapsed.
     pub n_withheld: AtomicU64,
     pub n_forgotten: AtomicU64,
+    /// Sessions that stopped before the end, and those of them that another worker stopped.
+    pub n_stopped: AtomicU64,
+    pub n_stopped_elsewhere: AtomicU64,
 }
 
 /// End of the session of one worker.
@@ -95,6 +100,8 @@ impl SharedWorld {
             server,
             clock,
             weather: Weather::default(),
+            cut: None,
+            start: Instant::now(),
             sent: Arc::default(),
             n_joined: AtomicI64::new(0),
             n_left: AtomicU64::new(0),
@@ -113,7 +120,7 @@ impl SharedWorld {
         for (_, n) in (0..SESSIONS_MAX).zip(0..) {
             let mut rng = fastrand::Rng::with_seed(limits.seed ^ (number << 32) ^ n);
             let limits = Limits { seed: rng.u64(..), ..limits.clone() };
-            match self.session(limits, &crash(number, n), rng.fork()).await {
+            match self.session(number, limits, &crash(number, n), rng.fork()).await {
                 SharedSession::Over => {
                     self.n_left.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -121,7 +128,10 @@ impl SharedWorld {
                 // Among enough random refusals, some come in a row. The user then runs the same command again.
                 SharedSession::Stopped(stop) => {
                     assert!(!matches!(stop, StopReason::Interrupted(_) | StopReason::Failures(_)), "{stop:?}");
-                    sleep(Duration::from_secs(3600)).await;
+                    self.tally.n_stopped.fetch_add(1, Ordering::Relaxed);
+                    let is_elsewhere = u64::from(matches!(stop, StopReason::Elsewhere(_)));
+                    self.tally.n_stopped_elsewhere.fetch_add(is_elsewhere, Ordering::Relaxed);
+                    sleep(Duration::from_secs(24 * 3600)).await;
                 }
                 SharedSession::Fenced => drop(self.tally.n_fenced.fetch_add(1, Ordering::Relaxed)),
                 SharedSession::Crashed => {
@@ -133,9 +143,11 @@ impl SharedWorld {
         panic!("a worker without an end");
     }
 
-    async fn session(&self, limits: Limits, crash: &Crash, rng: fastrand::Rng) -> SharedSession {
+    async fn session(&self, number: u64, limits: Limits, crash: &Crash, rng: fastrand::Rng) -> SharedSession {
+        let cut = self.cut.filter(|cut| cut.worker.is_none_or(|worker| worker == number));
+        let cut = cut.map(|cut| (self.start + cut.from, self.start + cut.until));
         let (server, weather) = (Arc::clone(&self.server), self.weather);
-        let backend = Arc::new(Unsteady { server, crash: crash.clone(), weather, rng: Mutex::new(rng) });
+        let backend = Arc::new(Unsteady { server, crash: crash.clone(), weather, cut, rng: Mutex::new(rng) });
         select! {
             biased;
             ended = tokio::time::timeout(SESSION_MAX, self.drive(backend, limits, crash)) => ended.expect("a run ends"),
