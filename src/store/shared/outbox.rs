@@ -135,7 +135,7 @@ impl Outbox {
 
     /// Returns the place of a write; `None` if it is no longer kept.
     fn place(&self, n: u64) -> Option<usize> {
-        let n_behind = usize::try_from(self.n_last - n).ok()?;
+        let n_behind = usize::try_from(self.n_last.checked_sub(n)?).ok()?;
         (self.entries.len()).checked_sub(n_behind + 1)
     }
 
@@ -194,9 +194,11 @@ impl Outbox {
         }
     }
 
-    /// Returns what the kept writes say about accepted submissions, by row.
+    /// Returns what writes that the server does not have say about accepted submissions, by row.
     pub(super) fn evidence(&self) -> Vec<(i64, Testimony)> {
-        let commits = self.entries.iter().filter_map(|entry| match &entry.write {
+        let n_missing = usize::try_from(self.n_last - self.n_written).unwrap_or(usize::MAX);
+        let first = self.entries.len().saturating_sub(n_missing);
+        let commits = self.entries.iter().skip(first).filter_map(|entry| match &entry.write {
             SharedWrite::Commit(commit) => Some(commit),
             SharedWrite::Claim(_) => None,
         });
