@@ -178,16 +178,18 @@ impl Engine {
             0
         };
         let is_idle = self.jobs.is_empty();
-        self.was_idle &= is_idle;
+        if let Loading::Later { was_idle, .. } = &mut self.loading {
+            *was_idle &= is_idle;
+        }
         let (is_due, asks_at) = match self.loading {
             Loading::More => (true, None),
             // Without jobs, the last of them has just ended, and the run may be over.
-            Loading::Later(at) if at <= now || (is_idle && !self.was_idle) => (true, None),
-            Loading::Later(at) => (false, Some(at)),
-            Loading::Asked | Loading::Done => (false, None),
+            Loading::Later { at, was_idle } if at <= now || (is_idle && !was_idle) => (true, None),
+            Loading::Later { at, .. } => (false, Some(at)),
+            Loading::Asked { .. } | Loading::Done => (false, None),
         };
         if is_due && !self.model_quotas.is_full() && n_held * 2 <= self.limits.look_ahead_max {
-            (self.loading, self.was_idle) = (Loading::Asked, is_idle);
+            self.loading = Loading::Asked { is_idle };
             actions.push(Action::Load { max: self.part.ask(self.limits.look_ahead_max - n_held), is_idle });
         }
         asks_at

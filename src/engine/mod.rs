@@ -13,6 +13,7 @@
 //! - [`retry`], `failures`, `refusals` and `resubmit_limiter`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
 //! - [`fleet`] and `elsewhere`: the engines of several providers as one, and what they share.
 //! - `acceptance`: accepted submissions, and what they cost.
+//! - `loading`: requests to the ledger for further jobs.
 //! - `recovery`, `lost`, `unsent`, `shutdown` and `snapshot`: jobs of an earlier process, submissions whose answer is lost or that were not
 //!   sent, the end of a run, and the progress snapshot.
 
@@ -35,6 +36,7 @@ pub mod lane;
 mod limit_learner;
 pub mod limit_search;
 mod listening;
+mod loading;
 mod lost;
 mod model_quotas;
 pub mod pacer;
@@ -64,6 +66,7 @@ use crate::engine::image_hosts::ImageHosts;
 use crate::engine::job_limit::JobLimit;
 use crate::engine::lane::Lane;
 use crate::engine::listening::{AwakeClock, EvidenceTime};
+use crate::engine::loading::Loading;
 use crate::engine::lost::LostSubmissions;
 use crate::engine::model_quotas::ModelQuotas;
 use crate::engine::refusals::RefusalStreak;
@@ -120,8 +123,6 @@ pub struct Engine {
     /// Events since the last turn.
     events: Vec<Event>,
     loading: Loading,
-    /// Says whether no job was in memory at the last request to the ledger, nor since.
-    was_idle: bool,
     /// Says whether every job that an earlier process left unfinished is loaded.
     is_past_known: bool,
     stop: Option<StopReason>,
@@ -149,19 +150,6 @@ pub struct Engine {
     part: JobLimit,
     /// Moment after which nothing more is submitted; `None` means no limit.
     ends_at: Option<Moment>,
-}
-
-/// State of the engine's requests to the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loading {
-    /// Request possible: the ledger may hold more jobs.
-    More,
-    /// Request sent: the answer of the ledger is awaited.
-    Asked,
-    /// Request possible from this moment on: other processes have all jobs that are left.
-    Later(Moment),
-    /// End of the ledger: every job was handed out.
-    Done,
 }
 
 impl Engine {
@@ -192,7 +180,6 @@ impl Engine {
             to_submit_later: BTreeSet::new(),
             events: Vec::new(),
             loading: Loading::More,
-            was_idle: false,
             is_past_known: false,
             stop: None,
             stopped_at: None,
@@ -222,7 +209,7 @@ impl Engine {
             Input::Loaded { jobs, more } => {
                 self.loading = match more {
                     More::Now => Loading::More,
-                    More::Later(wait) => Loading::Later(now + wait),
+                    More::Later(wait) => Loading::Later { at: now + wait, was_idle: self.loading.was_idle() },
                     More::Done => Loading::Done,
                 };
                 // Jobs that an earlier process left come first, and pending jobs follow.

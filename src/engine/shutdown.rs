@@ -34,7 +34,7 @@ impl Engine {
 
     /// Returns whether the run is over: no answer is awaited, and this run has nothing left to do.
     pub(super) fn is_over(&self, now: Moment) -> bool {
-        if self.loading == Loading::Asked || self.lane.n_submits_out() > 0 {
+        if matches!(self.loading, Loading::Asked { .. }) || self.lane.n_submits_out() > 0 {
             return false;
         }
         let is_awaiting = self.lane.n_out() + self.images.n_out() > 0;

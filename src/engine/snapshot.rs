@@ -81,7 +81,7 @@ impl Engine {
 
     /// Returns whether the ledger has no job for this process now. Those of other processes may still come back.
     pub(super) const fn has_loaded_all(&self) -> bool {
-        matches!(self.loading, Loading::Later(_) | Loading::Done)
+        matches!(self.loading, Loading::Later { .. } | Loading::Done)
     }
 
     fn latency(&self, now: Moment) -> Option<Latency> {

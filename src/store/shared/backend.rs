@@ -57,7 +57,7 @@ pub struct SharedFlags {
     pub hold_for: Option<Duration>,
     /// Reason why all workers stop, in words; `None` as long as there is none.
     pub stop: Option<String>,
-    /// Generation of the server's past. It changes whenever acknowledged writes may have been forgotten, as the timeline of a PostgreSQL
+    /// Generation of the server's past. It changes whenever acknowledged writes may have been forgotten, as the timeline of a database
     /// server does with a promotion. 0 if the server cannot tell.
     pub generation: u64,
 }

@@ -78,7 +78,9 @@ async fn claim(server: &dyn SharedBackend, worker: WorkerId, n: u64, n_blocks: u
 fn commit_of(job: &SharedJob, kinds: &[EventKind], blocks_done: &[BlockNumber]) -> SharedCommit {
     let (id, index, at) = (job.record.job.id, job.record.job.index, Timestamp::from_millis(1_800_000_000_000));
     let mut state = job.record.state.clone();
-    kinds.iter().for_each(|kind| state.apply(at, kind));
+    for kind in kinds {
+        state.apply(at, kind);
+    }
     let totals = Totals::of(&state) - Totals::of(&job.record.state);
     let events = kinds.iter().map(|kind| Event { job: id, index, at, kind: kind.clone() }).collect();
     SharedCommit {

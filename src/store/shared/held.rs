@@ -1,5 +1,6 @@
 //! Jobs of the blocks that a worker owns: those to hand out, those handed out, and how many of each block have not ended.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::model::event::Event;
@@ -78,13 +79,12 @@ impl HeldJobs {
         let mut folded = Folded::default();
         let mut places: HashMap<JobId, usize> = HashMap::new();
         for event in events {
-            let place = match places.get(&event.job) {
-                Some(place) => *place,
-                None => {
+            let place = match places.entry(event.job) {
+                Entry::Occupied(place) => *place.get(),
+                Entry::Vacant(place) => {
                     let held = self.jobs.get(&event.job).ok_or(event.job)?;
                     folded.jobs.push(CommittedJob { row: held.row, id: event.job, state: held.state.clone() });
-                    places.insert(event.job, folded.jobs.len() - 1);
-                    folded.jobs.len() - 1
+                    *place.insert(folded.jobs.len() - 1)
                 }
             };
             folded.jobs[place].state.apply(event.at, &event.kind);
@@ -118,7 +118,9 @@ impl HeldJobs {
     pub(super) fn set_aside(&mut self) -> Vec<BlockNumber> {
         let queued: BTreeSet<JobId> = self.queue.iter().map(|record| record.job.id).collect();
         let left: Vec<JobId> = self.jobs.keys().filter(|job| !queued.contains(*job)).copied().collect();
-        left.into_iter().for_each(|job| self.end(job));
+        for job in left {
+            self.end(job);
+        }
         self.take_done()
     }
 

@@ -126,7 +126,9 @@ impl MemoryServer {
     pub fn totals(&self) -> Totals {
         let data = self.data();
         let mut totals = data.totals;
-        data.workers.values().for_each(|worker| totals += worker.totals);
+        for worker in data.workers.values() {
+            totals += worker.totals;
+        }
         totals
     }
 }

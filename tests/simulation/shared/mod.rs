@@ -42,32 +42,32 @@ fn never(_: u64, _: u64) -> Crash {
 /// Sums of the counts of several worlds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
-    n_worlds: u64,
-    n_crashed: u64,
-    n_fenced: u64,
-    n_withheld: u64,
+    worlds: u64,
+    crashed: u64,
+    fenced: u64,
+    withheld: u64,
     /// Submissions that the driver did not send, and that it could record as such.
-    n_unsent: u64,
-    n_forgotten: u64,
-    n_stopped: u64,
-    n_stopped_elsewhere: u64,
-    n_in_doubt: u64,
+    unsent: u64,
+    forgotten: u64,
+    stopped: u64,
+    stopped_elsewhere: u64,
+    in_doubt: u64,
     /// Submissions that the service accepted, beyond one for each job.
-    n_paid_twice: u64,
+    paid_twice: u64,
 }
 
 impl Sums {
     fn add(&mut self, other: Self) {
-        self.n_worlds += other.n_worlds;
-        self.n_crashed += other.n_crashed;
-        self.n_fenced += other.n_fenced;
-        self.n_withheld += other.n_withheld;
-        self.n_unsent += other.n_unsent;
-        self.n_forgotten += other.n_forgotten;
-        self.n_stopped += other.n_stopped;
-        self.n_stopped_elsewhere += other.n_stopped_elsewhere;
-        self.n_in_doubt += other.n_in_doubt;
-        self.n_paid_twice += other.n_paid_twice;
+        self.worlds += other.worlds;
+        self.crashed += other.crashed;
+        self.fenced += other.fenced;
+        self.withheld += other.withheld;
+        self.unsent += other.unsent;
+        self.forgotten += other.forgotten;
+        self.stopped += other.stopped;
+        self.stopped_elsewhere += other.stopped_elsewhere;
+        self.in_doubt += other.in_doubt;
+        self.paid_twice += other.paid_twice;
     }
 }
 
@@ -109,16 +109,16 @@ fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums 
         let world = shared.check_end(&limits, expected).await;
         let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         Sums {
-            n_worlds: 1,
-            n_crashed: of(&tally.n_crashed),
-            n_fenced: of(&tally.n_fenced),
-            n_withheld: of(&tally.n_withheld),
-            n_unsent: world.ledger_events().iter().filter(|event| is_unsent(&event.kind)).count() as u64,
-            n_forgotten: of(&tally.n_forgotten),
-            n_stopped: of(&tally.n_stopped),
-            n_stopped_elsewhere: of(&tally.n_stopped_elsewhere),
-            n_in_doubt: world.n_in_doubt(),
-            n_paid_twice: world.server_stats().n_accepted.saturating_sub(JOBS),
+            worlds: 1,
+            crashed: of(&tally.crashed),
+            fenced: of(&tally.fenced),
+            withheld: of(&tally.withheld),
+            unsent: world.ledger_events().iter().filter(|event| is_unsent(&event.kind)).count() as u64,
+            forgotten: of(&tally.forgotten),
+            stopped: of(&tally.stopped),
+            stopped_elsewhere: of(&tally.stopped_elsewhere),
+            in_doubt: world.n_in_doubt(),
+            paid_twice: world.server_stats().n_accepted.saturating_sub(JOBS),
         }
     })
 }
@@ -144,7 +144,7 @@ fn calm_workers_share_the_jobs_and_pay_once() {
     let expected = expected(JOBS);
     for seed in 0..cases(20) {
         let sums = play(Play::of(seed), &expected, never);
-        assert_eq!((sums.n_in_doubt, sums.n_paid_twice, sums.n_fenced), (0, 0, 0), "seed {seed}: {sums:?}");
+        assert_eq!((sums.in_doubt, sums.paid_twice, sums.fenced), (0, 0, 0), "seed {seed}: {sums:?}");
     }
 }
 
@@ -162,7 +162,7 @@ fn a_bad_network(n_seeds: u64) {
         let weather = Weather::of([0.05, 0.1, 0.2][usize::try_from(seed % 3).unwrap()]);
         let played = play(Play { weather, ..Play::of(seed) }, &expected, never);
         // Silence that is long enough to be taken over is rare, and leaves doubts.
-        assert!(played.n_fenced > 0 || played.n_paid_twice == 0, "{played:?}");
+        assert!(played.fenced > 0 || played.paid_twice == 0, "{played:?}");
         sums.add(played);
     }
     println!("bad network: {sums:?}");
@@ -181,7 +181,7 @@ fn an_outage_of_the_server_costs_nothing() {
         sums.add(play(Play { cut: Some(cut), ..Play::of(seed) }, &expected, never));
     }
     println!("outages: {sums:?}");
-    assert_eq!((sums.n_fenced, sums.n_in_doubt, sums.n_paid_twice), (0, 0, 0), "{sums:?}");
+    assert_eq!((sums.fenced, sums.in_doubt, sums.paid_twice), (0, 0, 0), "{sums:?}");
 }
 
 /// Goal: a worker that cannot reach the server loses its jobs, and pays for none twice if it is back before others have them. Method: one
@@ -189,7 +189,7 @@ fn an_outage_of_the_server_costs_nothing() {
 #[test]
 fn a_worker_that_is_cut_off_testifies() {
     let sums = cut_off(cases(30));
-    assert!(sums.n_fenced >= 2, "{sums:?}");
+    assert!(sums.fenced >= 2, "{sums:?}");
 }
 
 fn cut_off(n_seeds: u64) -> Sums {
@@ -201,7 +201,7 @@ fn cut_off(n_seeds: u64) -> Sums {
         let cut = Cut { worker: Some(1), from, until: from + Duration::from_secs(seconds) };
         let limits = Limits { rate: "1/2s".parse().ok(), ..limits(seed) };
         let played = play(Play { cut: Some(cut), limits, ..Play::of(seed) }, &expected, never);
-        assert!(seconds > 60 || (played.n_in_doubt, played.n_paid_twice) == (0, 0), "{played:?}");
+        assert!(seconds > 60 || (played.in_doubt, played.paid_twice) == (0, 0), "{played:?}");
         sums.add(played);
     }
     println!("cut off: {sums:?}");
@@ -218,8 +218,8 @@ fn a_quota_that_is_used_up_stops_all_workers() {
         sums.add(play(Play { config, ..Play::of(seed) }, &expected, never));
     }
     println!("quota: {sums:?}");
-    assert!(sums.n_stopped >= WORKERS && sums.n_stopped_elsewhere > 0, "{sums:?}");
-    assert_eq!((sums.n_fenced, sums.n_paid_twice), (0, 0), "{sums:?}");
+    assert!(sums.stopped >= WORKERS && sums.stopped_elsewhere > 0, "{sums:?}");
+    assert_eq!((sums.fenced, sums.paid_twice), (0, 0), "{sums:?}");
 }
 
 /// Goal: the death of any worker at any moment loses nothing, and pays twice only for what was in doubt. Method: one worker dies at every
@@ -227,7 +227,7 @@ fn a_quota_that_is_used_up_stops_all_workers() {
 #[test]
 fn a_worker_that_dies_at_any_step_loses_and_doubles_nothing() {
     let sums = die_everywhere(cases(2), if is_full() { 1 } else { 31 });
-    assert!(sums.n_crashed > 20, "{sums:?}");
+    assert!(sums.crashed > 20, "{sums:?}");
 }
 
 fn die_everywhere(n_seeds: u64, step_by: usize) -> Sums {
@@ -241,7 +241,7 @@ fn die_everywhere(n_seeds: u64, step_by: usize) -> Sums {
                     let dies = |worker, n| if (worker, n) == (victim, 0) { Crash::at(at_step) } else { Crash::never() };
                     let played = play(Play { weather, ..Play::of(seed) }, &expected, dies);
                     sums.add(played);
-                    if played.n_crashed == 0 {
+                    if played.crashed == 0 {
                         break;
                     }
                 }
@@ -260,7 +260,7 @@ fn a_worker_that_is_stopped_beyond_its_lease_sends_nothing() {
     // The submissions of a worker are among its first steps.
     let steps = if is_full() { (1..STEPS_MAX).step_by(1) } else { (9..24).step_by(2) };
     let sums = pause_everywhere(cases(2), &steps);
-    assert!(sums.n_fenced > 5 && sums.n_withheld + sums.n_unsent > 0, "{sums:?}");
+    assert!(sums.fenced > 5 && sums.withheld + sums.unsent > 0, "{sums:?}");
 }
 
 fn pause_everywhere(n_seeds: u64, steps: &(impl Iterator<Item = u64> + Clone)) -> Sums {
@@ -270,11 +270,11 @@ fn pause_everywhere(n_seeds: u64, steps: &(impl Iterator<Item = u64> + Clone)) -
             for at_step in steps.clone() {
                 let _culprit = Culprit(format!("seed {seed}, stopped at step {at_step} for {seconds} s"));
                 let pause = Crash::paused_at(at_step, Duration::from_secs(seconds));
-                let stops = |worker, n| if (worker, n) == (1, 0) { pause.clone() } else { Crash::never() };
+                let faults = |worker, n| if (worker, n) == (1, 0) { pause.clone() } else { Crash::never() };
                 let limits = Limits { rate: "1/2s".parse().ok(), ..limits(seed) };
-                let played = play(Play { limits, ..Play::of(seed) }, &expected, stops);
+                let played = play(Play { limits, ..Play::of(seed) }, &expected, faults);
                 // A submission that never left stays in doubt, as only acceptances are testified.
-                assert!(seconds > 60 || played.n_paid_twice == 0, "{played:?}");
+                assert!(seconds > 60 || played.paid_twice == 0, "{played:?}");
                 sums.add(played);
                 if !pause.was_paused() {
                     break;
@@ -291,7 +291,7 @@ fn pause_everywhere(n_seeds: u64, steps: &(impl Iterator<Item = u64> + Clone)) -
 #[test]
 fn a_server_that_forgets_is_told_again() {
     let sums = forget(cases(60));
-    assert!(sums.n_forgotten > cases(60), "{sums:?}");
+    assert!(sums.forgotten > cases(60), "{sums:?}");
 }
 
 fn forget(n_seeds: u64) -> Sums {
@@ -309,7 +309,7 @@ fn forget(n_seeds: u64) -> Sums {
 #[test]
 fn everything_at_once_loses_nothing() {
     let sums = storm(cases(30));
-    assert!(sums.n_crashed > cases(30), "{sums:?}");
+    assert!(sums.crashed > cases(30), "{sums:?}");
 }
 
 fn storm(n_seeds: u64) -> Sums {

@@ -71,14 +71,14 @@ pub struct SharedWorld {
 /// Counts of what happened.
 #[derive(Debug, Default)]
 pub struct Tally {
-    pub n_crashed: AtomicU64,
-    pub n_fenced: AtomicU64,
+    pub crashed: AtomicU64,
+    pub fenced: AtomicU64,
     /// Submissions that were not sent after a pause, as the lease had lapsed.
-    pub n_withheld: AtomicU64,
-    pub n_forgotten: AtomicU64,
+    pub withheld: AtomicU64,
+    pub forgotten: AtomicU64,
     /// Sessions that stopped before the end, and those of them that another worker stopped.
-    pub n_stopped: AtomicU64,
-    pub n_stopped_elsewhere: AtomicU64,
+    pub stopped: AtomicU64,
+    pub stopped_elsewhere: AtomicU64,
 }
 
 /// End of the session of one worker.
@@ -128,14 +128,14 @@ impl SharedWorld {
                 // Among enough random refusals, some come in a row. The user then runs the same command again.
                 SharedSession::Stopped(stop) => {
                     assert!(!matches!(stop, StopReason::Interrupted(_) | StopReason::Failures(_)), "{stop:?}");
-                    self.tally.n_stopped.fetch_add(1, Ordering::Relaxed);
+                    self.tally.stopped.fetch_add(1, Ordering::Relaxed);
                     let is_elsewhere = u64::from(matches!(stop, StopReason::Elsewhere(_)));
-                    self.tally.n_stopped_elsewhere.fetch_add(is_elsewhere, Ordering::Relaxed);
+                    self.tally.stopped_elsewhere.fetch_add(is_elsewhere, Ordering::Relaxed);
                     sleep(Duration::from_secs(24 * 3600)).await;
                 }
-                SharedSession::Fenced => drop(self.tally.n_fenced.fetch_add(1, Ordering::Relaxed)),
+                SharedSession::Fenced => drop(self.tally.fenced.fetch_add(1, Ordering::Relaxed)),
                 SharedSession::Crashed => {
-                    self.tally.n_crashed.fetch_add(1, Ordering::Relaxed);
+                    self.tally.crashed.fetch_add(1, Ordering::Relaxed);
                     sleep(Duration::from_secs(rng.u64(..RESTART_MAX))).await;
                 }
             }
@@ -204,7 +204,7 @@ impl SharedWorld {
             let is_open = self.server.known().iter().any(|known| known.state.finished_at.is_none());
             if self.n_left.load(Ordering::Relaxed) == 0 && is_open {
                 let n = self.server.forget(rng.usize(1..8));
-                self.tally.n_forgotten.fetch_add(n as u64, Ordering::Relaxed);
+                self.tally.forgotten.fetch_add(n as u64, Ordering::Relaxed);
             }
         }
     }
@@ -214,7 +214,9 @@ impl SharedWorld {
         let Self { mut world, server, .. } = self;
         let (known, events) = (server.known(), server.events());
         let mut totals = Totals::default();
-        known.iter().for_each(|known| totals += Totals::of(&known.state));
+        for known in &known {
+            totals += Totals::of(&known.state);
+        }
         assert_eq!(server.totals(), totals, "the totals are what a count of all jobs gives");
         // The ledger of one process would have recorded the same events.
         let mut ledger = MemoryLedger::new(jobs(&world));
@@ -285,7 +287,7 @@ impl Provider for Leased {
     fn submit<'a>(&'a self, request: &'a Request, id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         async {
             if !self.lease.holds(self.clock.now()) {
-                self.tally.n_withheld.fetch_add(1, Ordering::Relaxed);
+                self.tally.withheld.fetch_add(1, Ordering::Relaxed);
                 return Err(Fault::new(FaultKind::Throttled { retry_after: None }, "not sent"));
             }
             if !self.is_forgetful {
