@@ -127,7 +127,9 @@ impl Exit {
     pub(crate) const fn of_ledger(error: &LedgerError) -> Self {
         match error {
             LedgerError::Missing { .. } | LedgerError::Older { .. } | LedgerError::OtherProvider { .. } => Self::Usage,
-            LedgerError::Locked { .. } => Self::Busy,
+            LedgerError::Locked { .. } | LedgerError::Lent { .. } => Self::Busy,
+            LedgerError::Server { .. } => Self::Usage,
+            LedgerError::NoAnswer { .. } => Self::Stopped,
             LedgerError::Foreign { .. }
             | LedgerError::Newer { .. }
             | LedgerError::Link { .. }

@@ -3,13 +3,19 @@
 use std::path::Path;
 
 use crate::model::amount::Amount;
+use crate::model::event::{Event, EventKind, Stage};
+use crate::model::outcome::{Fault, FaultKind};
+use crate::model::phase::{JobRecord, Phase};
 use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::provider::config::ProviderConfig;
 use crate::store::error::LedgerError;
+use crate::store::lent::Lent;
+use crate::store::setting::Setting;
 use crate::store::settings::{AccountCheck, WriteSettings};
 use crate::store::spec::OpenOptions;
-use crate::store::{RunReader, RunWriter, stores};
+use crate::store::typed::Typed;
+use crate::store::{JobSet, RunReader, RunWriter, stores};
 
 /// Returns whether the provider of a run has accepted tasks of it. If not, the address may still be corrected. Submissions in doubt stay
 /// in doubt.
@@ -51,6 +57,28 @@ impl Consent {
             }
             (opened, _) => opened,
         }
+        .and_then(|run| self.take_back(run, at))
+    }
+
+    /// Refuses a folder whose jobs are in a shared run. If the user accepts a ledger that lacks records, the jobs that may have been
+    /// submitted there are in doubt, and the folder has its jobs to itself again.
+    fn take_back(self, mut run: Box<dyn RunWriter>, at: Timestamp) -> Result<Box<dyn RunWriter>, LedgerError> {
+        if !self.is_older_accepted {
+            return Lent::refuse(&*run).map(|()| run);
+        }
+        let Some(lent) = Lent::of(&*run)? else { return Ok(run) };
+        let words =
+            format!("the run was shared at {}: this job may have been submitted and accepted there", lent.place);
+        let mut events = Vec::new();
+        run.for_each_job(JobSet::InManifest, |JobRecord { job, state }| {
+            if state.phase == Phase::Pending {
+                let kind = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words.clone()));
+                events.push(Event { job: job.id, index: job.index, at, kind });
+            }
+            Ok::<_, LedgerError>(())
+        })?;
+        run.follow_events(&events, (Setting::Lent, ""))?;
+        Ok(run)
     }
 
     /// Returns whether the token is of the account that owns the tasks of this run. The first account used becomes the run's.

@@ -10,9 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::model::counts::StatusCounts;
-use crate::model::event::{Event, EventKind, Redo};
+use crate::model::event::{Event, EventKind};
 use crate::model::job::{JobId, JobSpec, ManifestRow};
-use crate::model::outcome::{Artifact, Outcome};
+use crate::model::outcome::Outcome;
 use crate::model::partition::{Partition, SHARDS};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::progress::{Meter, Operation, Progress};
@@ -282,38 +282,13 @@ fn events_of(index: u64, job: &MergedJob, shards: &[Shard]) -> Result<Vec<(usize
     let mut events = Vec::new();
     let n_states = job.states.len();
     for (place, (nth, state)) in (1..).zip(&job.states) {
-        let run = &shards[*nth].run;
-        let told = run.events(job.id)?;
-        for (i, (at, kind)) in told.iter().enumerate() {
-            let kind = match kind {
-                // Only the last part has the result.
-                EventKind::Finished(_) | EventKind::Restored(_) if place < n_states => continue,
-                // The record of a success leaves out its images. They are in the state, or in the record of the job's repetition.
-                EventKind::Finished(Outcome::Succeeded(_)) => {
-                    let replaced = told[i..].iter().find_map(|(_, later)| match later {
-                        EventKind::Redone(Redo { replaced, .. }) => Some(replaced),
-                        _ => None,
-                    });
-                    let images = match replaced {
-                        Some(replaced) => replaced.iter().map(|image| image.artifact.clone()).collect(),
-                        None => images_of(state, || run.artifacts(job.id))?,
-                    };
-                    EventKind::Finished(Outcome::Succeeded(images))
-                }
-                kind => kind.clone(),
-            };
-            events.push((*nth, Event { job: job.id, index, at: *at, kind }));
+        for (at, kind) in shards[*nth].run.whole_events(job.id, state)? {
+            // Only the last part has the result.
+            if matches!(kind, EventKind::Finished(_) | EventKind::Restored(_)) && place < n_states {
+                continue;
+            }
+            events.push((*nth, Event { job: job.id, index, at, kind }));
         }
     }
     Ok(events)
-}
-
-fn images_of(
-    state: &JobState,
-    recorded: impl FnOnce() -> Result<Vec<Artifact>, LedgerError>,
-) -> Result<Vec<Artifact>, LedgerError> {
-    match state.artifacts() {
-        [] => recorded(),
-        images => Ok(images.to_vec()),
-    }
 }

@@ -106,6 +106,30 @@ pub enum LedgerError {
         /// Description of the damage and its location.
         what: String,
     },
+    /// Lent folder: its jobs are in a shared run at present, and two places would pay for them.
+    #[error("could not change the run in {path}: its jobs are shared at {place}; bring them back with `promptbatch merge` and that address, and this folder with -o; if the server is gone for good, --accept-older-ledger treats the jobs that may have been submitted there as in doubt", path = .path.display())]
+    Lent {
+        /// Path of the output folder.
+        path: PathBuf,
+        /// Address of the shared run, without a password.
+        place: String,
+    },
+    /// Server of a shared run that refuses, or cannot be relied on.
+    #[error("could not use the shared run at {place}: {what}; {remedy}")]
+    Server {
+        /// Address of the run, without a password.
+        place: String,
+        /// Description of the problem.
+        what: String,
+        /// Remedy.
+        remedy: &'static str,
+    },
+    /// Server of a shared run that gives no answer.
+    #[error("could not reach the server of the shared run at {what}; once it is there, run the same command again")]
+    NoAnswer {
+        /// Address of the run, without a password, and the problem.
+        what: String,
+    },
     /// Lost jobs of a shared run: this process was not heard of for too long, and others have taken its jobs over.
     #[error(
         "could not record in {path}: this worker was not heard of for too long, so that the other workers have taken its jobs over; run the \

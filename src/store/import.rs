@@ -56,6 +56,20 @@ pub type SeeRow<'a> = dyn FnMut(&JobSpec, u64, JobId, StatusCounts) + 'a;
 /// Rows of a manifest, in its order. The manifest's own error stays with the caller.
 pub type JobRows<'a> = dyn Iterator<Item = Result<JobSpec, RowsError>> + 'a;
 
+/// Job of another ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestoredJob {
+    /// Id of the job, which need not follow from its request: a seed may have been drawn for it.
+    pub id: JobId,
+    /// Index in the manifest, from 1; `None` if the job is no longer in the manifest.
+    pub index: Option<u64>,
+    /// Job without its id.
+    pub spec: JobSpec,
+}
+
+/// Jobs on their way into a ledger: those of the manifest in its order, then the others.
+pub type RestoredJobs<'a> = dyn Iterator<Item = Result<RestoredJob, LedgerError>> + 'a;
+
 /// Reason why the rows of a manifest were not imported or compared.
 #[derive(Debug)]
 pub enum RowsError {

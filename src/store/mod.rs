@@ -19,6 +19,7 @@ pub mod error;
 mod format;
 pub mod import;
 pub mod lease;
+pub mod lent;
 pub(crate) mod memory;
 mod price;
 pub mod selection;
@@ -54,7 +55,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, SeeRow};
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RestoredJobs, RowsError, SeeRow};
 use crate::store::lease::Lease;
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
@@ -265,6 +266,13 @@ pub trait RunWriter: RunReader + Send {
     /// Records that these jobs return to the images that they had before they were [made again](Self::redo), all or none of them, and
     /// returns the number of those that were recorded. A job that has not failed is left as it is. Its faults stay in its events.
     fn restore(&mut self, at: Timestamp, jobs: &[(JobId, Restored)]) -> Result<u64, LedgerError>;
+
+    /// Adds jobs of another ledger with their ids, all or none, to a ledger that has no jobs. They have no events.
+    fn restore_jobs(&mut self, jobs: &mut RestoredJobs<'_>) -> Result<(), LedgerError>;
+
+    /// Records further events of jobs that another ledger had in the meantime, in their order, together with a setting, all or none. Every
+    /// job must be in this ledger, in whatever phase.
+    fn follow_events(&mut self, events: &[Event], mark: (Setting, &str)) -> Result<(), LedgerError>;
 
     /// Imports the rows of a manifest and its facts, all or none: also if the rows end with an error, or `accept` returns one.
     /// Jobs that the manifest no longer has keep their records, and come back with the same row.

@@ -47,9 +47,42 @@ pub enum Setting {
     Redoing,
     /// Time of a redo whose end no session has seen, in milliseconds; empty for none.
     Redo,
+    /// Shared run that has the jobs of this folder at present, as JSON; empty for none.
+    Lent,
 }
 
 impl Setting {
+    /// All settings.
+    pub const ALL: [Self; 22] = [
+        Self::Provider,
+        Self::ProviderName,
+        Self::Columns,
+        Self::ResultsColumns,
+        Self::ManifestFingerprint,
+        Self::Rows,
+        Self::Part,
+        Self::ManifestPath,
+        Self::Pictures,
+        Self::ManifestPrice,
+        Self::PriceUsed,
+        Self::RowProviders,
+        Self::Description,
+        Self::OutputStyle,
+        Self::Images,
+        Self::Account,
+        Self::AccountSalt,
+        Self::ShuffleSeed,
+        Self::ResultsRevision,
+        Self::Replacing,
+        Self::Redo,
+        Self::Lent,
+    ];
+
+    /// Returns whether the setting is one of the run, and not of the folder in which the run is.
+    pub const fn is_shared(self) -> bool {
+        !matches!(self, Self::Lent | Self::ResultsRevision)
+    }
+
     /// Returns the key under which a ledger keeps the setting.
     pub const fn key(self) -> &'static str {
         match self {
@@ -75,6 +108,7 @@ impl Setting {
             Self::Replacing => "replacing",
             Self::Redoing => "redoing",
             Self::Redo => "redo",
+            Self::Lent => "lent",
         }
     }
 }

@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::model::counts::StatusCounts;
+use crate::model::event::{EventKind, Redo};
 use crate::model::job::{JobId, JobSpec};
-use crate::model::phase::JobRecord;
+use crate::model::outcome::Outcome;
+use crate::model::phase::{JobRecord, JobState};
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
@@ -36,6 +38,35 @@ pub trait Typed: RunReader {
         let (mut read, mut result) = (Some(read), None);
         let ended = self.read_in_snapshot(&mut || result = read.take().map(|read| read()));
         settled(ended, result)
+    }
+
+    /// Returns the events of a job with the images that belong to them, as far as the ledger still has them. Their fold is the job's state.
+    fn whole_events(&self, job: JobId, state: &JobState) -> Result<Vec<(Timestamp, EventKind)>, LedgerError> {
+        let mut told = self.events(job)?;
+        let is_end = |kind: &EventKind| matches!(kind, EventKind::Finished(_));
+        let Some(last) = told.iter().rposition(|(_, kind)| is_end(kind)) else { return Ok(told) };
+        let recorded = match state.artifacts() {
+            [] => self.artifacts(job)?,
+            images => images.to_vec(),
+        };
+        for i in 0..=last {
+            // Images that a repetition replaced are in its own record.
+            let replaced = told[i..].iter().find_map(|(_, later)| match later {
+                EventKind::Redone(Redo { replaced, .. }) => Some(replaced.iter().map(|image| image.artifact.clone())),
+                _ => None,
+            });
+            let replaced: Option<Vec<_>> = replaced.map(Iterator::collect);
+            match &mut told[i].1 {
+                EventKind::Finished(Outcome::Succeeded(images)) => {
+                    *images = replaced.unwrap_or_else(|| recorded.clone());
+                }
+                EventKind::Finished(Outcome::Failed(fault)) if i == last && replaced.is_none() => {
+                    fault.kept.clone_from(&recorded);
+                }
+                _ => (),
+            }
+        }
+        Ok(told)
     }
 
     /// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind, and passes all of them

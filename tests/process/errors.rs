@@ -64,6 +64,13 @@ fn of_ledgers() -> Vec<LedgerError> {
         LedgerError::Fenced { path: path() },
         LedgerError::Forgotten { path: path() },
         LedgerError::Unreachable { path: path(), minutes: 60, what: "connection refused".into() },
+        LedgerError::Lent { path: "out".into(), place: "postgres://me@db/images?run=cats".into() },
+        LedgerError::Server {
+            place: "postgres://me@db/images?run=cats".into(),
+            what: "its server runs with fsync = off, and may lose what it has confirmed".into(),
+            remedy: "switch the setting on, and restart the server",
+        },
+        LedgerError::NoAnswer { what: "postgres://me@db/images?run=cats: no connection in time".into() },
         LedgerError::WriterStopped,
     ];
     check_all("store/error.rs", &all);

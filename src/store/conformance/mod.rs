@@ -3,6 +3,7 @@
 //! A new store adds one line at the end of this file, and a [`TestPlace`] for its runs.
 
 mod counting;
+mod following;
 mod handing_out;
 mod importing;
 mod model;
@@ -271,6 +272,11 @@ macro_rules! conformance {
                     the_end_of_a_ledger_tells_how_long_tasks_took
                     revision_and_origin_follow_the_events
                     a_visit_ends_with_the_first_error
+                }
+                following {
+                    a_copied_ledger_is_the_same_ledger
+                    an_event_of_an_unknown_job_changes_nothing
+                    a_reopened_job_is_followed_to_its_end
                 }
                 handing_out {
                     unfinished_jobs_are_handed_out_first_and_each_once

@@ -11,6 +11,7 @@ use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::request::ContentHash;
 use crate::model::time::Timestamp;
 use crate::store::format::phase_number;
+use crate::store::import::RestoredJob;
 use crate::store::import::{Imported, ManifestFacts, stays_if_skipped};
 use crate::store::selection::{RetrySelection, redoing, restoring};
 use crate::store::setting::Setting;
@@ -89,6 +90,23 @@ impl Content {
         let taken: Vec<Event> = events.iter().filter(is_taken).cloned().collect();
         self.record(&taken);
         taken.iter().map(|event| event.job).collect::<BTreeSet<_>>().len() as u64
+    }
+
+    /// Records further events of known jobs, and a setting. An event of an unknown job is described, and changes nothing.
+    pub(super) fn follow(&mut self, events: &[Event], (setting, value): (Setting, &str)) -> Result<(), String> {
+        if let Some(stranger) = events.iter().find(|event| !self.places.contains_key(&event.job)) {
+            return Err(format!("it has no job {}", stranger.job));
+        }
+        self.record(events);
+        self.settings.insert(setting, value.to_owned());
+        Ok(())
+    }
+
+    /// Adds jobs of another ledger, with their ids.
+    pub(super) fn restore(&mut self, jobs: Vec<RestoredJob>) {
+        for RestoredJob { id, index, spec: JobSpec { label, request, extras, row } } in jobs {
+            self.add(Job { id, index: index.unwrap_or(0), label, request, extras, row });
+        }
     }
 
     /// Returns the owner of a task.

@@ -32,6 +32,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
+use crate::store::import::RestoredJobs;
 use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, SeeRow};
 use crate::store::memory::content::{Content, without_images};
 use crate::store::memory::queries::Payments;
@@ -362,6 +363,17 @@ impl RunWriter for MemoryStore {
 
     fn adopt_events(&mut self, events: &[Event]) -> Result<u64, LedgerError> {
         Ok(self.shared.content().adopt(events))
+    }
+
+    fn restore_jobs(&mut self, jobs: &mut RestoredJobs<'_>) -> Result<(), LedgerError> {
+        let jobs = jobs.collect::<Result<_, _>>()?;
+        self.shared.content().restore(jobs);
+        Ok(())
+    }
+
+    fn follow_events(&mut self, events: &[Event], (setting, value): (Setting, &str)) -> Result<(), LedgerError> {
+        let followed = self.shared.content().follow(events, (setting, value));
+        followed.map_err(|what| LedgerError::Damaged { path: self.location().to_owned(), what })
     }
 
     fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> Result<u64, LedgerError> {

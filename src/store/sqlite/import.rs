@@ -6,6 +6,7 @@ use crate::model::job::{JobId, JobSpec};
 use crate::store::error::LedgerError;
 use crate::store::format;
 use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, stays_if_skipped};
+use crate::store::import::{RestoredJob, RestoredJobs};
 use crate::store::sqlite::database::{Database, expect_one};
 use crate::store::sqlite::merge_cursor::{ExistingRow, MergeCursor, NewRowLocation};
 use crate::store::sqlite::schema::INDEXES;
@@ -91,6 +92,34 @@ fn import_first(database: &Database, rows: &mut JobRows<'_>) -> Result<Imported,
     }
     index_first(database)?;
     Ok(imported)
+}
+
+/// Adds jobs of another ledger, with their ids, to a ledger without jobs.
+pub(super) fn restore(database: &mut Database, jobs: &mut RestoredJobs<'_>) -> Result<(), LedgerError> {
+    database.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| database.error(error))?;
+    let restored = restore_rows(database, jobs).and_then(|()| database.reserve(UNBOUNDED));
+    match restored {
+        Ok(()) => database.written(database.connection.execute_batch("COMMIT")),
+        Err(error) => {
+            let _ = database.connection.execute_batch("ROLLBACK");
+            Err(error)
+        }
+    }
+}
+
+fn restore_rows(database: &Database, jobs: &mut RestoredJobs<'_>) -> Result<(), LedgerError> {
+    let sql = |error| database.error(error);
+    let n: i64 = database.connection.query_row("SELECT count(*) FROM jobs", (), |row| row.get(0)).map_err(sql)?;
+    if n > 0 {
+        return Err(database.damaged("it has jobs already"));
+    }
+    database.connection.execute_batch(WITHOUT_INDEXES).map_err(sql)?;
+    for (row, job) in (1..).zip(jobs) {
+        let RestoredJob { id, index, spec } = job?;
+        insert(&database.connection, row, id, (index.unwrap_or(0), index), &spec).map_err(sql)?;
+    }
+    database.connection.execute_batch(INDEXES).map_err(sql)?;
+    totals::recount(&database.connection).map_err(sql)
 }
 
 fn index_first(database: &Database) -> Result<(), LedgerError> {

@@ -12,6 +12,7 @@ mod diff;
 mod event_writer;
 mod events;
 mod folder;
+mod follow;
 mod guard;
 mod history;
 mod immutable;
@@ -52,6 +53,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
+use crate::store::import::RestoredJobs;
 use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, SeeRow};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
@@ -269,6 +271,14 @@ impl RunWriter for SqliteStore {
 
     fn adopt_events(&mut self, events: &[Event]) -> Result<u64, LedgerError> {
         adopt::adopt(&mut self.database, events)
+    }
+
+    fn restore_jobs(&mut self, jobs: &mut RestoredJobs<'_>) -> Result<(), LedgerError> {
+        import::restore(&mut self.database, jobs)
+    }
+
+    fn follow_events(&mut self, events: &[Event], mark: (Setting, &str)) -> Result<(), LedgerError> {
+        follow::follow(&mut self.database, events, mark)
     }
 
     fn redo(&mut self, at: Timestamp, jobs: &[(JobId, Redo)]) -> Result<u64, LedgerError> {
