@@ -15,15 +15,19 @@ use crate::model::output_options::PostProcessing;
 use crate::model::storage_url::StorageUrl;
 
 /// Opens the store of the run in the folder `out`, for one process at a time: the process that holds the ledger. The images are at `place`,
-/// or in the folder if that is `None`. `patience` is the longest outage of a place that a save waits for.
+/// or in the folder if that is `None`. A worker of a shared run names the folder of its incomplete images. `patience` is the longest outage of a place that a save waits for.
 pub(crate) fn open(
     out: &Path,
     place: Option<&StorageUrl>,
+    partials: Option<&str>,
     patience: Duration,
     limits: CheckLimits,
     processing: PostProcessing,
 ) -> Result<Arc<dyn ImageStore>, StoreError> {
     match place {
+        None if let Some(partials) = partials => {
+            Ok(Arc::new(LocalStore::open_beside(out, partials, limits, processing)?))
+        }
         None => Ok(Arc::new(LocalStore::open_with(out, limits, processing)?)),
         #[cfg(feature = "cloud")]
         Some(url) => Ok(Arc::new(ObjectStoreImages::open(out, url, patience, limits, processing)?)),

@@ -3,51 +3,34 @@
 //! Runs, retries and repairs are sessions. They differ in the jobs that they select.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tokio::select;
 
 use crate::driver;
 use crate::driver::clock::Clock;
-use crate::driver::context::DriverContext;
-use crate::driver::pictures::PictureFiles;
 use crate::driver::stop::StopReceiver;
-use crate::engine::Engine;
-use crate::engine::fleet::Fleet;
 use crate::engine::turn::StopReason;
-use crate::images::adapters;
-use crate::images::validate::verdict::CheckLimits;
 use crate::model::amount::Amount;
 use crate::model::choice::{Chosen, JobChoice, JobView};
-use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::limits::{InDoubtPolicy, Limits};
-use crate::model::outcome::Outcome;
-use crate::model::output_options::OutputOptions;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::Progress;
 use crate::model::storage_url::StorageUrl;
 use crate::model::time::{Moment, Timestamp};
 use crate::provider::config::ProviderConfig;
-use crate::provider::{Provider, ProviderTraits};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::credentials::Credentials;
+use crate::run::equipment::{Equipment, ImageFolder, Work, equip};
 use crate::run::error::RunError;
 use crate::run::projection::Projection;
-use crate::run::row_providers::{NamedByRows, RowProviderSet};
 use crate::run::summary::Summary;
-use crate::run::{money, place, presence, replacing, restoring, row_providers};
+use crate::run::{money, place, presence, replacing, restoring};
 use crate::store::error::LedgerError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
 use crate::store::{JobScope, JobSet, RunWriter};
-
-/// Folder below OUT for images that come inside answers, until they are saved.
-pub(super) const SPOOL: &str = "spool";
-
-/// Maximum number of submissions under way whose answers carry images.
-const SUBMITS_MAX: usize = 1024;
 
 /// Failed jobs listed in a summary, at most.
 const FAILURES_MAX: usize = 10;
@@ -76,33 +59,7 @@ pub(super) struct Session {
     restored: Vec<JobRecord>,
 }
 
-/// Work of a session.
-pub(super) struct Work {
-    /// Jobs to drive; nothing is driven if it is 0.
-    pub(super) n_to_do: u64,
-    /// Jobs by status, before the first request.
-    pub(super) counts: StatusCounts,
-    /// Limits that the engine keeps.
-    pub(super) limits: Limits,
-    /// Largest image that is accepted.
-    pub(super) image_limits: CheckLimits,
-    /// Output style of the images.
-    pub(super) style: OutputOptions,
-    /// Jobs that the driver loads.
-    pub(super) scope: JobScope,
-    /// Setting as in [`Options`](super::options::Options).
-    pub(super) formula_guard: Option<bool>,
-}
-
 type SessionEnd = Result<Option<StopReason>, RunError>;
-
-/// Returns the limits with what this provider is known for.
-fn limits_of(provider: &dyn Provider, limits: Limits) -> Limits {
-    let ProviderTraits { answers_with_images, settles_after, repeats } = provider.traits();
-    // A submission is then under way for as long as its image takes.
-    let submits_max = if answers_with_images { SUBMITS_MAX.max(limits.submits_max) } else { limits.submits_max };
-    Limits { submits_max, repeats, settles_after, ..limits }
-}
 
 impl SessionClock {
     /// Begins now.
@@ -266,64 +223,18 @@ impl Session {
         stops: &mut StopReceiver,
     ) -> Result<(Box<dyn RunWriter>, SessionEnd), RunError> {
         let Self { out, mut run, provider, place, time: SessionClock { clock, began }, .. } = self;
-        let poll_batch_max = provider.spec().poll_batch_max;
-        let (spool, bytes_max) = (out.join(SPOOL), work.image_limits.bytes_max);
-        // Every token is checked before anything is sent.
-        let RowProviderSet { others, own_texts } = RowProviderSet::find(&provider, &mut *run)?;
-        let provider = provider.with(|settings| settings.spool = Some(spool.clone()));
-        let client = provider.connect(bytes_max)?;
-        let others = row_providers::connect(others, &spool, bytes_max)?;
-        for client in std::iter::once(&client).chain(others.iter().map(|(_, client)| client)) {
-            driver::release_saved(&**client, |task| {
-                let owners = run.find(&task.0)?;
-                let is_saved =
-                    |record: &JobRecord| matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)));
-                Ok::<_, LedgerError>(!owners.is_empty() && owners.iter().all(is_saved))
-            })?;
-        }
-        let patience = work.limits.outage_max;
-        let store = adapters::open(&out, place.as_ref(), patience, work.image_limits, work.style.postprocess)?;
-        place::settle(&mut *run, place.as_ref())?;
-        let pictures = Arc::new(PictureFiles::new(run.pictures()?));
-        let naming = Arc::new(work.style.naming);
-        let context = DriverContext {
-            run: run.account_salt()?.into(),
-            provider: client,
-            others: others.iter().map(|(_, client)| Arc::clone(client)).collect(),
-            store: store.clone(),
-            pictures,
-            naming,
-        };
+        let scope = work.scope;
         let paid = work.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
-        let history = run.history()?;
-        let engine = |client: &dyn Provider, limits: Limits, paid| {
-            let mut engine = Engine::new(limits_of(client, limits));
-            engine.remember(clock.now(), &history);
-            engine.remember_cost(paid);
-            engine.count_duration_from(began);
-            engine
-        };
-        let jobs_max = work.limits.jobs_max.filter(|_| !others.is_empty());
-        let limits = Limits { jobs_max: work.limits.jobs_max.filter(|_| others.is_empty()), ..work.limits };
-        let own_limits = row_providers::limits_for(&provider, provider.settings(), &limits);
-        let own = engine(&*context.provider, Limits { poll_batch_max, ..own_limits }, paid);
-        let mut fleet = Fleet::new(own, jobs_max, provider.spec().name.to_owned());
-        for text in own_texts {
-            fleet.add_own_name(text);
-        }
-        for (NamedByRows { config, texts }, client) in others {
-            let limits = row_providers::limits_for(&config, provider.settings(), &limits);
-            // What earlier processes paid is counted once.
-            let engine = engine(&*client, limits, paid.map(|_| Cost::default()));
-            fleet.add(config.spec().name.to_owned(), texts, engine);
-        }
+        let folder = ImageFolder { out: &out, place: place.as_ref(), partials: None };
+        let Equipment { fleet, context, store } = equip(&folder, &mut *run, &provider, work, paid, (&clock, began))?;
+        place::settle(&mut *run, place.as_ref())?;
         let n_jobs = run.counts()?.n_jobs();
-        let mut ledger = run.start(work.scope)?;
+        let mut ledger = run.start(scope)?;
         let ended = select! {
             ended = driver::drive(fleet, &mut *ledger, reporters, &context, &clock, stops) => ended.map_err(RunError::from),
             never = results.keep_fresh(n_jobs) => match never {},
         };
-        if work.scope == JobScope::Unfinished && matches!(ended, Ok(None)) {
+        if scope == JobScope::Unfinished && matches!(ended, Ok(None)) {
             // Partial downloads are removed: no job is left that could resume one.
             store.remove_partials();
         }

@@ -4,7 +4,7 @@ pub(crate) mod folders;
 mod fsync_batcher;
 pub(in crate::images) mod image_writer;
 mod journal;
-mod output_dir;
+pub(in crate::images) mod output_dir;
 mod partial_file;
 pub(in crate::images) mod receiver;
 mod replaced;
@@ -19,6 +19,7 @@ use futures::future::BoxFuture;
 
 use crate::images::error::StoreError;
 use crate::images::local::fsync_batcher::FsyncBatcher;
+use crate::images::local::output_dir::PARTIALS;
 use crate::images::local::receiver::{Receiver, blocking};
 use crate::images::local::saved::LocalImages;
 use crate::images::validate::verdict::CheckLimits;
@@ -29,7 +30,8 @@ use crate::model::outcome::Artifact;
 use crate::model::output_options::PostProcessing;
 use crate::model::partial_download::PartialDownload;
 
-/// Images of one run, below the output folder. Only one process at a time may open the store: the process that holds the ledger.
+/// Images of one run, below the output folder. Only one process at a time may open the store: the process that holds the ledger. The workers of a
+/// shared run are several, and each has a folder of its own for what is not complete.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     receiver: Receiver,
@@ -45,7 +47,18 @@ impl LocalStore {
 
     /// Opens the store, and post-processes each image before its final name.
     pub fn open_with(out: &Path, limits: CheckLimits, postprocess: PostProcessing) -> Result<Self, StoreError> {
-        let receiver = Receiver::open(out, limits, postprocess)?;
+        Self::open_beside(out, PARTIALS, limits, postprocess)
+    }
+
+    /// Opens the store beside other processes that save images of the same run. Incomplete images are in the folder `partials`, which no
+    /// other process uses.
+    pub(in crate::images) fn open_beside(
+        out: &Path,
+        partials: &str,
+        limits: CheckLimits,
+        postprocess: PostProcessing,
+    ) -> Result<Self, StoreError> {
+        let receiver = Receiver::open(out, partials, limits, postprocess)?;
         receiver.place.make_images()?;
         Ok(Self { receiver, settling: FsyncBatcher::start(out)? })
     }

@@ -17,7 +17,7 @@ use crate::model::output_options::PostProcessing;
 use crate::model::partial_download::{PartialDownload, Validator};
 
 /// Folder of incomplete images, below the output folder.
-const PARTIALS: &str = ".partial";
+pub(in crate::images) const PARTIALS: &str = ".partial";
 
 /// Output folder, its settings and its temporary files.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct OutputDir {
     pub(super) limits: CheckLimits,
     pub(super) postprocess: PostProcessing,
     folders: Folders,
+    /// Name of the folder of incomplete images, which no other process uses.
+    partials: String,
     /// Temporary files that a later download may resume.
     pub(super) kept: ResumableFiles,
     n_begun: AtomicU64,
@@ -33,12 +35,18 @@ pub(super) struct OutputDir {
 
 impl OutputDir {
     /// Prepares the output folder for images, and removes half-written files of a crash that no download can resume.
-    pub(super) fn open(out: &Path, limits: CheckLimits, postprocess: PostProcessing) -> Result<Self, StoreError> {
-        let partials = out.join(PARTIALS);
-        let (kept, n_next) = ResumableFiles::find(&partials).map_err(at("clear", &partials))?;
+    /// They are in the folder `partials`.
+    pub(super) fn open(
+        out: &Path,
+        partials: &str,
+        limits: CheckLimits,
+        postprocess: PostProcessing,
+    ) -> Result<Self, StoreError> {
+        let path = out.join(partials);
+        let (kept, n_next) = ResumableFiles::find(&path).map_err(at("clear", &path))?;
         let folders = Folders::open(out)?;
         let n_begun = AtomicU64::new(n_next);
-        Ok(Self { out: out.to_owned(), limits, postprocess, folders, kept, n_begun })
+        Ok(Self { out: out.to_owned(), limits, postprocess, folders, partials: partials.to_owned(), kept, n_begun })
     }
 
     /// Creates the folder of the images.
@@ -61,7 +69,7 @@ impl OutputDir {
     /// Opens the partial download of an image after its first `n_bytes` bytes. Also returns how many bytes of the file
     /// were added by this program.
     pub(super) fn go_on(&self, name: &ImageName, n_bytes: u64) -> Result<Option<(PartialFile, u64)>, StoreError> {
-        let folder = self.folders.make(PARTIALS)?;
+        let folder = self.folders.make(&self.partials)?;
         self.kept.take(&name.partial(), n_bytes).map_err(at("read", &folder))
     }
 
@@ -79,7 +87,7 @@ impl OutputDir {
 
     /// Creates an empty temporary file. The number in its name separates it from an earlier attempt that may not have ended yet.
     pub(super) fn begin(&self, name: &ImageName) -> Result<PartialFile, StoreError> {
-        let folder = self.folders.make(PARTIALS)?;
+        let folder = self.folders.make(&self.partials)?;
         let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
         PartialFile::create(&folder.join(format!("{}-{n}", name.partial())))
     }
@@ -160,7 +168,7 @@ impl OutputDir {
 impl Drop for OutputDir {
     fn drop(&mut self) {
         // Removes the folder only if it is empty, for tidiness.
-        let _ = fs::remove_dir(self.out.join(PARTIALS));
+        let _ = fs::remove_dir(self.out.join(&self.partials));
     }
 }
 

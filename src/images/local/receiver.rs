@@ -36,13 +36,14 @@ pub(in crate::images) struct Receiver {
 }
 
 impl Receiver {
-    /// Prepares the folder `out`, and removes half-written files of a crash. The folder must exist.
+    /// Prepares the folder `out`, and removes half-written files of a crash in its folder `partials`. The folder `out` must exist.
     pub(in crate::images) fn open(
         out: &Path,
+        partials: &str,
         limits: CheckLimits,
         postprocess: PostProcessing,
     ) -> Result<Self, StoreError> {
-        let place = Arc::new(OutputDir::open(out, limits, postprocess)?);
+        let place = Arc::new(OutputDir::open(out, partials, limits, postprocess)?);
         // Images that wait for a decoder wait here, without a thread.
         Ok(Self { place, makers: Arc::new(Semaphore::new(DECODERS_MAX)) })
     }

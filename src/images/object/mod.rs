@@ -18,6 +18,7 @@ use object_store::ObjectStore;
 use tokio::sync::Semaphore;
 
 use crate::images::error::StoreError;
+use crate::images::local::output_dir::PARTIALS;
 use crate::images::local::receiver::{Receiver, blocking};
 use crate::images::object::bucket::Bucket;
 use crate::images::object::connect::{Use, connect};
@@ -85,7 +86,7 @@ impl ObjectStoreImages {
         processing: PostProcessing,
     ) -> Result<Self, StoreError> {
         let images = ObjectImages::new(Bucket::new(store, url.clone(), patience))?;
-        let receiver = Receiver::open(out, limits, processing)?;
+        let receiver = Receiver::open(out, PARTIALS, limits, processing)?;
         Ok(Self { receiver, images, uploads: Arc::new(Semaphore::new(UPLOADS_MAX)) })
     }
 

@@ -13,8 +13,8 @@ use crate::model::event::{Event, EventKind, Redo, Restored};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::model::storage_url::StorageUrl;
+use crate::run::equipment::SPOOL;
 use crate::run::merge::error::MergeError;
-use crate::run::session::SPOOL;
 
 /// Images of all parts, on their way into the merged run.
 pub(super) struct Images<'a> {
