@@ -24,6 +24,8 @@ mod restoring;
 pub mod retry;
 mod row_providers;
 mod session;
+#[cfg(feature = "postgres")]
+pub mod shared;
 pub mod source;
 mod style;
 pub mod summary;

@@ -21,6 +21,8 @@ pub mod import;
 pub mod lease;
 pub mod lent;
 pub(crate) mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod price;
 pub mod selection;
 pub mod setting;

@@ -1,0 +1,9 @@
+//! Run that several machines share: its jobs go from a run folder to a server, are worked on from anywhere, and come back into a run folder.
+
+pub mod error;
+pub mod fetch;
+mod folder;
+pub mod import;
+pub mod share;
+pub mod status;
+pub mod work;

@@ -1,0 +1,67 @@
+-- One run that several machines share. A run has a schema of its own, which is dropped as a whole.
+-- Texts in JSON are those of a run folder's ledger.
+
+-- Settings of the run, as in the ledger of a run folder; version of these tables; base (totals at the time of sharing).
+CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL);
+
+-- Status: open (workers may join) or merged (it has gone back to a run folder). What every worker must hear: a hold, a stop.
+CREATE TABLE run (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    status text NOT NULL,
+    hold_until timestamptz,
+    stop text
+);
+
+-- Written once. position: from 1; NULL for a job that is no longer in the manifest, which no block has.
+CREATE TABLE jobs (row bigint, id bytea NOT NULL, position bigint, label text, request text NOT NULL, extras text);
+
+-- Each block has the jobs of these rows.
+CREATE TABLE blocks (
+    n bigint PRIMARY KEY,
+    first_row bigint NOT NULL,
+    last_row bigint NOT NULL,
+    owner bigint,
+    is_done boolean NOT NULL DEFAULT false,
+    has_begun boolean NOT NULL DEFAULT false,
+    rests_until timestamptz
+) WITH (fillfactor = 70);
+CREATE INDEX blocks_free ON blocks (has_begun DESC, n) WHERE owner IS NULL AND NOT is_done;
+CREATE INDEX blocks_owned ON blocks (owner) WHERE owner IS NOT NULL;
+
+-- States of the jobs that have begun: the fold of their events. No further index, so that updates stay on their page.
+CREATE TABLE states (row bigint PRIMARY KEY, phase smallint NOT NULL, state text NOT NULL) WITH (fillfactor = 40);
+
+-- Every event, one row a commit, as JSON. Worker 0 is the run folder.
+CREATE TABLE commits (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    worker bigint NOT NULL,
+    n bigint NOT NULL,
+    events text NOT NULL,
+    UNIQUE (worker, n)
+);
+
+-- Which job has a task; the key is a hash of the task's id.
+CREATE TABLE tasks (key bytea PRIMARY KEY, row bigint NOT NULL);
+
+CREATE TABLE testimonies (
+    row bigint NOT NULL,
+    n_submits integer NOT NULL,
+    key bytea NOT NULL,
+    task text NOT NULL,
+    worker bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (row, n_submits, key)
+);
+
+CREATE TABLE workers (
+    id bigint PRIMARY KEY,
+    host text NOT NULL,
+    pid bigint NOT NULL,
+    version text NOT NULL,
+    is_live boolean NOT NULL DEFAULT true,
+    n_writes bigint NOT NULL DEFAULT 0,
+    n_renewals bigint NOT NULL DEFAULT 0,
+    totals bigint[] NOT NULL,
+    joined_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz
+) WITH (fillfactor = 10);
