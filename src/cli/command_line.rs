@@ -14,10 +14,12 @@ use crate::cli::commands::redo::{self, RedoArgs};
 use crate::cli::commands::results::{self, ResultsArgs};
 use crate::cli::commands::retry::{self, RetryArgs};
 use crate::cli::commands::run::{self, RunArgs};
+use crate::cli::commands::share::{self, ShareArgs};
 use crate::cli::commands::simulate::{self, SimulateArgs};
 use crate::cli::commands::status::{self, StatusArgs};
 use crate::cli::commands::validate::{self, ValidateArgs};
 use crate::cli::commands::verify::{self, VerifyArgs};
+use crate::cli::commands::work::{self, WorkArgs};
 
 /// Text below the list of commands.
 const TOP: &str = "\
@@ -61,7 +63,13 @@ pub(super) enum CliCommand {
     /// Retry the failed jobs of a run, and nothing else
     #[command(after_help = retry::HELP)]
     Retry(Box<RetryArgs>),
-    /// Make one run of the parts that several machines have worked on
+    /// Copy a run folder to a PostgreSQL server, for workers on many machines
+    #[command(after_help = share::HELP)]
+    Share(ShareArgs),
+    /// Work on a run that several machines share
+    #[command(after_help = work::HELP)]
+    Work(Box<WorkArgs>),
+    /// Make one run of the parts that several machines have worked on, or bring a shared run back
     #[command(after_help = merge::HELP)]
     Merge(MergeArgs),
     /// Make jobs again that succeeded, for another image; this is paid for again, and the old image is kept

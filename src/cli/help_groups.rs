@@ -3,10 +3,10 @@
 use clap::{Arg, Command};
 
 /// Commands whose flags are grouped. The others have few flags.
-const GROUPED: [&str; 6] = ["run", "retry", "redo", "verify", "plan", "validate"];
+const GROUPED: [&str; 7] = ["run", "retry", "redo", "verify", "plan", "validate", "work"];
 
 /// Headings in the help, with the ids of their flags. A flag that is not listed stays among the first ones.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     (
         "Manifest",
         &[
@@ -32,6 +32,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("API and account", &["base_url", "token_file", "request_timeout", "new_account", "accept_older_ledger"]),
+    ("Many machines", &["ledger"]),
     ("Pace", &["burst", "poll_rate", "downloads", "max_wait"]),
     (
         "Failures and stops",

@@ -13,6 +13,8 @@ mod messages;
 mod output;
 mod panic;
 mod runtime;
+#[cfg_attr(not(feature = "postgres"), path = "no_shared_run.rs")]
+mod shared_run;
 mod signals;
 
 use std::env;
@@ -24,8 +26,8 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::command_line::{Cli, CliCommand};
 use crate::cli::commands::{
-    export, gallery, init, log, manuals, merge, plan, providers, redo, results, retry, run, simulate, status, validate,
-    verify,
+    export, gallery, init, log, manuals, merge, plan, providers, redo, results, retry, run, share, simulate, status,
+    validate, verify, work,
 };
 use crate::cli::exit::Exit;
 use crate::cli::flags::named;
@@ -63,6 +65,8 @@ fn execute() -> Exit {
         CliCommand::Status(args) => status::status(&args),
         CliCommand::Retry(args) => retry::retry(&args),
         CliCommand::Merge(args) => merge::merge(&args),
+        CliCommand::Share(args) => share::share(&args),
+        CliCommand::Work(args) => work::work(&args),
         CliCommand::Redo(args) => redo::redo(&args),
         CliCommand::Verify(args) => verify::verify(&args),
         CliCommand::Log(args) => log::log(&args),

@@ -16,7 +16,7 @@
 //! | `progress` | every 5 s | `jobs`, `done`, `succeeded`, `failed`, `moderated`, `submitting`, `queued`, `running`, `downloading`, `waiting`, `per_second`, `per_second_allowed`, `seconds_left`, `quota_left`, `cost` (certain), `cost_max` (if every submission in doubt was accepted), `why` (text) |
 //! | `hold` | no submission leaves from now on | `why` (`throttled`, `down`, `images_down`, `quota`), `until` |
 //! | `go` | submissions resume | |
-//! | `stopping` | the run stops before its end | `why` (`interrupted`, `unauthorized`, `refused`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`) |
+//! | `stopping` | the run stops before its end | `why` (`interrupted`, `unauthorized`, `refused`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `elsewhere`, `limit`) |
 //! | `message` | any other message is printed, including warnings and errors | `text` |
 //! | `end` | the run is over; always the last line | `exit_code`, and if the run began `stop` (as `why` of `stopping`, or `null`), `seconds`, `jobs`, `pending`, `in_doubt`, `running`, `succeeded`, `failed`, `moderated`, `results` |
 

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
+use crate::cli::flags::ProgressArgs;
+use crate::cli::flags::folders::{folder, run_folder};
 use crate::cli::flags::units::bytes;
-use crate::cli::flags::{ProgressArgs, folder, run_folder};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, grouped};

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::{ProgressArgs, run_folder};
+use crate::cli::flags::ProgressArgs;
+use crate::cli::flags::folders::run_folder;
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, grouped};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::run_folder;
+use crate::cli::flags::folders::run_folder;
 use crate::cli::messages::local_time::beside;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, excerpt};

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::{ProgressArgs, folder};
+use crate::cli::flags::ProgressArgs;
+use crate::cli::flags::folders::{folder, is_ledger};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::summary::jobs;
 use crate::cli::output::{fail, print, print_message};
+use crate::cli::shared_run;
 use crate::model::counts::StatusCounts;
 use crate::model::escape::escape;
 use crate::report::tty_reporter::PrintAbove;
@@ -20,16 +22,18 @@ pub(crate) const HELP: &str = "\
 Examples:
   promptbatch merge out/cats                            all parts in out/cats/shards, into out/cats
   promptbatch merge a/1-of-2 b/2-of-2 -o out/cats       parts from two machines
+  promptbatch merge 'postgres://me@db/images?run=cats' -o out/cats    a shared run
 Every part must be there. If some are not, their numbers are named as `sbatch --array` reads them,
 and nothing is written (exit code 5). The parts are not changed: images become hard links, or copies
 on another file system. Afterwards the folder is a run like any other, for `run`, `retry`, `verify`,
 `gallery` and `export`. A job that two parts have submitted keeps the finished image, and both
 submissions are counted. The exit code is that of a run: 5 if jobs are unfinished, 100 if some have
-no image.";
+no image. A shared run is closed for workers, and goes into a new folder, into the one that it came
+from, or into the one that has its images.";
 
 #[derive(Debug, Args)]
 pub(crate) struct MergeArgs {
-    /// The run folders of the parts, or one folder with all of them in its folder `shards`
+    /// The run folders of the parts, or one folder with all of them in its folder `shards`; or the address of one shared run
     #[arg(required = true, value_name = "SHARD")]
     pub shards: Vec<PathBuf>,
 
@@ -42,6 +46,17 @@ pub(crate) struct MergeArgs {
 
 /// Merges the parts of a run.
 pub(crate) fn merge(args: &MergeArgs) -> Exit {
+    let ledger = args.shards.iter().map(|shard| shard.to_string_lossy()).find(|shard| is_ledger(shard));
+    match (ledger, &args.shards[..]) {
+        (Some(ledger), [_]) => return shared_run::merge(&ledger, args.out.as_ref(), args.progress.display()),
+        (Some(_), _) => {
+            print_message(
+                "error: could not merge: a shared run is brought back alone, and folders of parts are merged alone",
+            );
+            return Exit::Usage;
+        }
+        (None, _) => (),
+    }
     let out = match (&args.out, &args.shards[..]) {
         (Some(out), _) => out.clone(),
         (None, [only]) => only.clone(),

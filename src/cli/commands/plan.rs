@@ -8,10 +8,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::exit::Exit;
+use crate::cli::flags::folders::folder;
 use crate::cli::flags::manifest::{ListFormat, ManifestArgs, choice, out_dir, source};
 use crate::cli::flags::provider::ProviderArgs;
 use crate::cli::flags::units::{InFlight, in_flight};
-use crate::cli::flags::{Display, ProgressArgs, folder, some_jobs};
+use crate::cli::flags::{Display, ProgressArgs, some_jobs};
 use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::run_status::provider_line;

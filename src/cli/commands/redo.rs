@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 use crate::cli::exit::Exit;
+use crate::cli::flags::folders::run_folder;
 use crate::cli::flags::reports::ReportArgs;
-use crate::cli::flags::{ImageArgs, LedgerAccessArgs, PaceArgs, ShowArgs, run_folder};
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, PaceArgs, ShowArgs};
 use crate::cli::messages::progress::{ended, reporters};
 use crate::cli::messages::start;
 use crate::cli::messages::summary::{self, PROMPT_CHARS_MAX};

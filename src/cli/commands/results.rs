@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::{GuardArgs, ProgressArgs, run_folder};
+use crate::cli::flags::folders::run_folder;
+use crate::cli::flags::{GuardArgs, ProgressArgs};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::output::{fail, print};
 use crate::model::escape::escape;

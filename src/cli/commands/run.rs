@@ -8,30 +8,33 @@ use clap::{ArgAction, Args};
 use crate::cli::commands::gallery;
 use crate::cli::commands::plan;
 use crate::cli::exit::Exit;
+use crate::cli::flags::folders::folder;
 use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
 use crate::cli::flags::named::{NamedValue, for_own, of_rows, own_token};
 use crate::cli::flags::provider::{ProviderArgs, base_url_help};
 use crate::cli::flags::reports::ReportArgs;
+use crate::cli::flags::shared::{WorkRequest, images_at};
 use crate::cli::flags::style::StyleArgs;
-use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, PaceArgs, ShowArgs, folder};
+use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, PaceArgs, ShowArgs};
 use crate::cli::messages::estimate::PlanSettings;
 use crate::cli::messages::progress::{ended, operation_progress, reporters};
 use crate::cli::messages::start;
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, print_message};
 use crate::cli::runtime::runtime;
+use crate::cli::shared_run;
 use crate::cli::signals;
 use crate::driver::stop::stopper;
 use crate::model::escape::escape;
 use crate::model::limits::{Concurrency, Limits};
 use crate::model::partition::Partition;
-use crate::model::storage_url::{StorageUrl, StorageUrlError};
 use crate::provider::config::ProviderConfig;
 use crate::provider::registry;
 use crate::report::Reporters;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run;
 use crate::run::consent::Consent;
+use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::options::Options;
 use crate::run::outputs;
@@ -93,6 +96,11 @@ pub(crate) struct RunArgs {
     #[arg(long = "images", value_name = "URL", env = "PROMPTBATCH_IMAGES", hide_env_values = true)]
     pub images_at: Option<String>,
 
+    /// Share the run with other machines that run the same command: address in PostgreSQL, `postgres://user@host/database?run=NAME`. `merge`
+    /// brings it back
+    #[arg(long, value_name = "URL", env = "PROMPTBATCH_LEDGER", hide_env_values = true)]
+    pub ledger: Option<String>,
+
     /// Show what the run would do, like `plan`; send and write nothing
     #[arg(long, env = "PROMPTBATCH_DRY_RUN", action = ArgAction::SetTrue)]
     pub dry_run: bool,
@@ -114,11 +122,6 @@ pub(crate) struct RunArgs {
     pub show: ShowArgs,
 }
 
-/// Address of the images that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("could not use the address of --images: {0}")]
-struct ImagesError(StorageUrlError);
-
 /// Runs a manifest, or continues its run.
 pub(crate) fn run(args: &RunArgs) -> Exit {
     if args.dry_run {
@@ -134,9 +137,10 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
     if let Err(exit) = args.reports.check(Some(&args.manifest.manifest)) {
         return exit;
     }
-    let options = match options(args) {
-        Ok(options) => options,
-        Err(exit) => return exit,
+    let options = match (options(args), &args.ledger) {
+        (Ok(options), None) => options,
+        (Ok(options), Some(ledger)) => return run_shared(args, &options, ledger),
+        (Err(exit), _) => return exit,
     };
     let out = options.out.clone();
     if let Some(conflict) = outputs::check_gallery(&out).err().filter(|_| args.gallery) {
@@ -190,6 +194,41 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
     }
 }
 
+/// Shares the manifest, or joins its run, and works on it. Flags for which a shared run has no use are refused.
+fn run_shared(args: &RunArgs, options: &Options, ledger: &str) -> Exit {
+    let unknown = [
+        (!options.choice.is_all(), "--where and --sample"),
+        (args.manifest.partition.is_some(), "--partition"),
+        (args.gallery, "--gallery"),
+        (args.reports.is_wanted(), "--report and --fail-under"),
+    ];
+    if let Some((_, flags)) = unknown.into_iter().find(|(is_given, _)| *is_given) {
+        print_message(&format!(
+            "error: could not use {flags} with --ledger: give it to the folder once `promptbatch merge` has brought the run back"
+        ));
+        return Exit::Usage;
+    }
+    let settings = options.provider.settings();
+    let request = WorkRequest {
+        ledger,
+        out: Some(options.out.clone()),
+        images: options.images.clone(),
+        access: Credentials {
+            token: settings.token.clone(),
+            provider: Some(options.provider.clone()),
+            provider_name: None,
+            base_url: settings.base_url.clone(),
+            of_rows: settings.of_rows.clone(),
+            request_timeout: settings.request_timeout,
+            consent: options.consent,
+        },
+        limits: options.limits.clone(),
+        image_limits: options.image_limits,
+        show: &args.show,
+    };
+    shared_run::run(options, request)
+}
+
 /// Returns the settings for the estimate of this run.
 fn told<'a>(pace: &'a PaceArgs, own: &str) -> PlanSettings<'a> {
     PlanSettings {
@@ -213,9 +252,6 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         settings.token = own_token(&args.access.token_file, own);
         settings.request_timeout = args.access.request_timeout;
     });
-    // The text is not repeated, because it may contain a key.
-    let images = args.images_at.as_deref().map(str::parse::<StorageUrl>).transpose();
-    let images = images.map_err(|error| fail(Exit::Usage, &ImagesError(error)))?;
     Ok(Options {
         source: source(&args.manifest, args.provider.provider).into(),
         choice: choice(&args.manifest),
@@ -223,7 +259,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         provider,
         limits: share(args, args.pace.limits(own)),
         image_limits: args.images.limits(),
-        images,
+        images: images_at(args.images_at.as_deref())?,
         style: args.style.overrides(),
         formula_guard: args.guard.is_wanted(),
         consent: Consent { is_manifest_replaced: args.replace_manifest, ..args.consent.consent() },

@@ -10,10 +10,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::run_folder;
+use crate::cli::flags::folders::{is_ledger, run_folder_or_ledger};
 use crate::cli::messages::run_status::RunStatus;
 use crate::cli::messages::summary::standing;
 use crate::cli::output::{fail, print, print_message};
+use crate::cli::shared_run;
 use crate::model::escape::escape;
 use crate::report::terminal::Terminal;
 use crate::report::tty_reporter::can_be_drawn;
@@ -27,12 +28,13 @@ Examples:
   promptbatch status out                                a line for each run in this folder
   promptbatch status out/cats --watch                   refreshed until the run ends; waits for it
   promptbatch status out --watch                        the same for all runs in this folder
-  promptbatch status out/cats --json                    for scripts";
+  promptbatch status out/cats --json                    for scripts
+  promptbatch status 'postgres://me@db/images?run=cats'  a shared run: counts, and who works on it";
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// The output folder of a run
-    #[arg(value_parser = run_folder())]
+    /// The output folder of a run, or the address of a shared run
+    #[arg(value_parser = run_folder_or_ledger())]
     pub out: PathBuf,
 
     /// Print one JSON object instead of text; for a folder of runs, an object a line, each with its `out`
@@ -54,6 +56,9 @@ const PRINTED_EVERY: Duration = Duration::from_secs(10);
 
 /// Prints the status of a run.
 pub(crate) fn status(args: &StatusArgs) -> Exit {
+    if let Some(ledger) = ledger(args) {
+        return shared_run::status(&ledger, args.json, false);
+    }
     match RunStatus::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
         Ok(text) => print(&text),
         Err(error @ LedgerError::Missing { .. }) => match runs_in(&args.out) {
@@ -63,6 +68,12 @@ pub(crate) fn status(args: &StatusArgs) -> Exit {
         },
         Err(error) => fail(Exit::of_ledger(&error), &error),
     }
+}
+
+/// Returns the address of a shared run; `None` for a folder.
+fn ledger(args: &StatusArgs) -> Option<String> {
+    let text = args.out.to_string_lossy();
+    is_ledger(&text).then(|| text.into_owned())
 }
 
 /// Returns the folders of the runs in a folder, in order.
@@ -97,6 +108,9 @@ fn objects(runs: &[PathBuf]) -> String {
 
 /// Shows the status of a run, or of the runs in a folder, until no process runs them any more. Waits for a run that is still to come.
 pub(crate) fn watch(args: &StatusArgs) -> Exit {
+    if let Some(ledger) = ledger(args) {
+        return shared_run::status(&ledger, args.json, true);
+    }
     let is_drawn = !args.json && io::stdout().is_terminal() && can_be_drawn();
     let (mut is_waiting, mut is_seen) = (false, false);
     let mut block = None;

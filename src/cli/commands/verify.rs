@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::{ImageArgs, LedgerAccessArgs, ShowArgs, run_folder};
+use crate::cli::flags::folders::run_folder;
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, ShowArgs};
 use crate::cli::messages::progress::{operation_progress, reporters};
 use crate::cli::messages::start;
 use crate::cli::messages::summary;

@@ -1,17 +1,18 @@
 //! Groups of flags that several commands share: access to the provider, rate and limits, and output.
 
+pub(super) mod folders;
 pub(super) mod manifest;
 pub(super) mod named;
 pub(super) mod provider;
 pub(super) mod reports;
+pub(super) mod shared;
 pub(super) mod style;
 pub(super) mod units;
 
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::cli::flags::named::{NamedValue, for_own, of_rows, own_token};
@@ -362,31 +363,6 @@ pub(super) fn some_jobs(text: &str) -> Result<NonZeroU64, String> {
     text.trim().parse().map_err(|_| {
         "write a whole number of at least 1, or leave --limit out to work on all jobs (`plan` works on none)".to_owned()
     })
-}
-
-/// Parses the output folder of a run. A file is refused: most users who name the manifest mean its folder.
-pub(super) fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| {
-        check_folder(&path)?;
-        if !path.is_file() {
-            return Ok(path);
-        }
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        Err(format!("it is a file; name the output folder of a run, for example out/{stem}"))
-    })
-}
-
-/// Parses a folder that is written.
-pub(super) fn folder() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| check_folder(&path).map(|()| path))
-}
-
-/// Refuses an address, which would be the path of a folder called `s3:`.
-fn check_folder(path: &Path) -> Result<(), String> {
-    if path.to_string_lossy().contains("://") {
-        return Err("it is an address, and this is a folder on disk; only the images of a run can be in object storage (run --images)".to_owned());
-    }
-    Ok(())
 }
 
 fn at_least_one(text: &str) -> Result<NonZeroU32, String> {

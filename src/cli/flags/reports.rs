@@ -40,6 +40,11 @@ impl ReportArgs {
         self.report.iter().try_for_each(|report| report.check(manifest)).map_err(|error| fail(Exit::Usage, &error))
     }
 
+    /// Returns whether the user asks for any report, or for a share that is enough.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.report.is_empty() || self.fail_under.is_some()
+    }
+
     /// Writes the requested reports of a run. A report that cannot be written is an error, an unwritable step summary
     /// is not.
     pub(crate) fn write(&self, out: &Path, summary: &Summary, exit: Exit) -> Exit {
