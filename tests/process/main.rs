@@ -35,6 +35,8 @@ mod parts;
 mod pictures;
 mod pipes;
 mod played;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod progress;
 mod proxies;
 mod reach;
@@ -45,6 +47,10 @@ mod served;
 mod sessions;
 mod several;
 mod shards;
+#[cfg(feature = "postgres")]
+mod shared;
+#[cfg(feature = "postgres")]
+mod shared_faults;
 mod sizes;
 mod slurm;
 #[cfg(feature = "cloud")]
