@@ -37,7 +37,7 @@ use crate::model::time::Moment;
 use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
 use crate::store::error::LedgerError;
-use crate::store::{self, Ledger, Loaded, Recorded};
+use crate::store::{Ledger, Loaded, Recorded};
 
 /// Maximum number of inputs per turn.
 const INPUTS_MAX: usize = 4096;
@@ -84,15 +84,11 @@ pub async fn drive(
         let events: Arc<[Event]> = events.into();
         spooled.extend(actions.iter().filter_map(spooled_task));
         let n_new = actions.iter().filter(|FleetAction { action, .. }| matches!(action, Action::Submit(..))).count();
-        let recorded = match store::record(ledger, &events, actions).await {
-            Ok(actions) => others.exchange(&mut engine, ledger, now).await.map(|()| actions),
-            Err(error) => Err(error),
-        };
-        let actions = match recorded {
+        let actions = match others.record(&mut engine, ledger, now, &events, actions).await {
             Ok(actions) => actions,
             Err(error) => {
-                let n_submits_out = engine.pace(now).n_submitting - n_new;
-                return Err(shared::leave(error, n_submits_out, &mut under_way, ledger).await.into());
+                let n_out = engine.pace(now).n_submitting - n_new;
+                return Err(shared::leave(error, n_out, &mut under_way, ledger).await.into());
             }
         };
         remove_partials(&events, context);

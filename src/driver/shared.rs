@@ -1,15 +1,18 @@
 //! What the driver does for a run that other processes work on too: it hears and tells them, and leaves evidence if they have its jobs.
 
+use std::sync::Arc;
+
 use tokio::task::JoinSet;
 
 use crate::engine::fleet::Fleet;
 use crate::engine::turn::{Input, StopReason};
 use crate::images::error::StoreError;
+use crate::model::event::Event;
 use crate::model::job::JobId;
 use crate::model::snapshot::{PauseReason, SubmitPause};
 use crate::model::time::Moment;
 use crate::store::error::LedgerError;
-use crate::store::{Ledger, RunRequest};
+use crate::store::{self, Ledger, Recorded, RunRequest};
 
 /// What this process has told the others.
 #[derive(Debug, Default)]
@@ -19,13 +22,22 @@ pub(super) struct Others {
 }
 
 impl Others {
-    /// Passes the requests of the other processes to the engines, and tells the others what concerns them too.
-    pub(super) async fn exchange(
+    /// Records the events of a turn, and then releases its actions. Hears and tells the other processes in between.
+    pub(super) async fn record<T>(
         &mut self,
         engine: &mut Fleet,
         ledger: &mut dyn Ledger,
         now: Moment,
-    ) -> Result<(), LedgerError> {
+        events: &Arc<[Event]>,
+        then: T,
+    ) -> Result<Recorded<T>, LedgerError> {
+        let recorded = store::record(ledger, events, then).await?;
+        self.exchange(engine, ledger, now).await?;
+        Ok(recorded)
+    }
+
+    /// Passes the requests of the other processes to the engines, and tells the others what concerns them too.
+    async fn exchange(&mut self, engine: &mut Fleet, ledger: &mut dyn Ledger, now: Moment) -> Result<(), LedgerError> {
         for request in ledger.take_requests()? {
             let input = match request {
                 RunRequest::Hold(span) => Input::Hold(span),
