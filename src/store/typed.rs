@@ -49,6 +49,8 @@ pub trait Typed: RunReader {
             [] => self.artifacts(job)?,
             images => images.to_vec(),
         };
+        // The images of a job that returned to them are not those of its last end.
+        let has_returned = told[last..].iter().any(|(_, kind)| matches!(kind, EventKind::Restored(_)));
         for i in 0..=last {
             // Images that a repetition replaced are in its own record.
             let replaced = told[i..].iter().find_map(|(_, later)| match later {
@@ -60,7 +62,7 @@ pub trait Typed: RunReader {
                 EventKind::Finished(Outcome::Succeeded(images)) => {
                     *images = replaced.unwrap_or_else(|| recorded.clone());
                 }
-                EventKind::Finished(Outcome::Failed(fault)) if i == last && replaced.is_none() => {
+                EventKind::Finished(Outcome::Failed(fault)) if i == last && replaced.is_none() && !has_returned => {
                     fault.kept.clone_from(&recorded);
                 }
                 _ => (),

@@ -322,6 +322,7 @@ fn summary(
         stop,
         n_not_chosen: 0,
         failures: Vec::new(),
+        restored: Vec::new(),
         other_sizes: OtherSizes::default(),
         present: PresenceCheck::default(),
         results: PathBuf::new(),

@@ -30,7 +30,7 @@ pub(super) fn a_copied_ledger_is_the_same_ledger<P: TestPlace>() {
     driven.live(&jobs[1], [EventKind::SubmitStarted, accepted("t1"), failed(FaultKind::BadOutput)]);
     driven.live(&jobs[2], [EventKind::SubmitStarted]);
     let mut run = driven.close();
-    run.redo(NOW, &[(jobs[0].job.id, Redo { seed: Some(7), replaced: vec![] })]).unwrap();
+    run.redo(NOW, &[(jobs[0].job.id, Redo { seed: Some(7), ..Redo::default() })]).unwrap();
     import(&mut *run, &["cat", "dog", "cow"]);
 
     let mut copy = two.open();

@@ -103,7 +103,7 @@ impl Content {
     }
 
     /// Adds jobs of another ledger, with their ids.
-    pub(super) fn restore(&mut self, jobs: Vec<RestoredJob>) {
+    pub(super) fn restore_jobs(&mut self, jobs: Vec<RestoredJob>) {
         for RestoredJob { id, index, spec: JobSpec { label, request, extras, row } } in jobs {
             self.add(Job { id, index: index.unwrap_or(0), label, request, extras, row });
         }

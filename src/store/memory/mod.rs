@@ -367,7 +367,7 @@ impl RunWriter for MemoryStore {
 
     fn restore_jobs(&mut self, jobs: &mut RestoredJobs<'_>) -> Result<(), LedgerError> {
         let jobs = jobs.collect::<Result<_, _>>()?;
-        self.shared.content().restore(jobs);
+        self.shared.content().restore_jobs(jobs);
         Ok(())
     }
 

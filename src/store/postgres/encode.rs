@@ -129,7 +129,8 @@ fn images_of(kind: &EventKind) -> &[Artifact] {
         | EventKind::Charged(_)
         | EventKind::Ready(_)
         | EventKind::Reopened(_)
-        | EventKind::Redone(_) => &[],
+        | EventKind::Redone(_)
+        | EventKind::Restored(_) => &[],
     }
 }
 
@@ -142,7 +143,8 @@ fn images_in(kind: &mut EventKind) -> Option<&mut Vec<Artifact>> {
         | EventKind::Charged(_)
         | EventKind::Ready(_)
         | EventKind::Reopened(_)
-        | EventKind::Redone(_) => None,
+        | EventKind::Redone(_)
+        | EventKind::Restored(_) => None,
     }
 }
 
@@ -207,7 +209,7 @@ mod tests {
         let charge = Charge { submission: 1, money: "0.025 USD".parse().unwrap() };
         let task = || EventKind::Accepted(TaskId("507\\5521\t".into()));
         let ready = || EventKind::Ready(vec![Url("https://x/a.png".into()), Url("y".into())]);
-        let redo = Redo { seed: Some(u64::MAX), replaced: vec![] };
+        let redo = Redo { seed: Some(u64::MAX), ..Redo::default() };
         let lives = [
             vec![EventKind::SubmitStarted, EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, ""))],
             vec![

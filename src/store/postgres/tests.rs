@@ -84,7 +84,7 @@ fn pasts(jobs: &[Job]) -> Vec<Event> {
             EventKind::SubmitStarted,
             task("t5"),
             EventKind::Finished(Outcome::Succeeded(vec![image("old")])),
-            EventKind::Redone(Redo { seed: Some(5), replaced: vec![] }),
+            EventKind::Redone(Redo { seed: Some(5), ..Redo::default() }),
         ],
     ];
     let at = Timestamp::from_millis(1_800_000_000_000);
