@@ -14,6 +14,7 @@ use crate::engine::detection_lag::DetectionLag;
 use crate::engine::estimated_rate::EstimatedRate;
 use crate::engine::limit_search::FoundLimits;
 use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::refusal_cause::{Hypothesis, LimitsBeforeCut, RefusalCause};
 use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
 use crate::engine::throughput_probe::ThroughputProbe;
 use crate::model::limits::Concurrency;
@@ -29,6 +30,8 @@ const AS_A_RULE: f64 = 1.5;
 const AT_MOST: f64 = 2.0;
 /// Ratio below which one acceptance rate is clearly lower than another.
 const LESS: f64 = 0.93;
+/// Ratio from which a mean acceptance rate disproves a rate: bursts cannot explain it.
+const FASTER: f64 = 2.0;
 /// Consecutive refusals, at fewer and fewer tasks in flight, after which a missing slot is the cause. Also limits undecided refusals.
 const PATIENCE: u32 = 4;
 
@@ -58,36 +61,6 @@ pub struct AdaptiveLimiter {
     n_at_most: u32,
 }
 
-/// Limit that causes a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RefusalCause {
-    Rate,
-    Window,
-}
-
-/// Limits as they were before cuts that may not help.
-#[derive(Debug)]
-struct LimitsBeforeCut {
-    /// Maximum recent acceptance rate at a refusal since then, in submissions per second.
-    pace: f64,
-    window: ConcurrencyWindow,
-    rate: EstimatedRate,
-}
-
-/// Refusal whose cause is not known yet.
-#[derive(Debug)]
-struct Hypothesis {
-    n_others: usize,
-    /// Moment from which one task beyond the window may be submitted as a test: a rate would allow one again.
-    test_at: Moment,
-    /// Maximum number of other tasks in flight at a later acceptance; `None` before one.
-    n_others_max: Option<usize>,
-    /// Refusals since the case was opened that did not decide it.
-    n_undecided: u32,
-    window_before: ConcurrencyWindow,
-    rate_before: EstimatedRate,
-}
-
 impl AdaptiveLimiter {
     /// Creates a limiter that knows only the user's settings. A configured rate already gives the useful number of tasks.
     pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
@@ -115,10 +88,14 @@ impl AdaptiveLimiter {
         self.gain.iter_mut().for_each(|gain| gain.found(n_in_flight));
     }
 
-    /// Begins with the limits that a search has found, with `n_accepted` tasks in flight.
-    pub fn begin(&mut self, now: Moment, n_accepted: usize, found: FoundLimits) {
+    /// Begins with the limits that a search has found, with `n_accepted` tasks in flight. So far `mean_rate` submissions per second were
+    /// accepted, which shows whether a rate that was found earlier is wrong.
+    pub fn begin(&mut self, now: Moment, n_accepted: usize, found: FoundLimits, mean_rate: f64) {
         if let Some(slots) = found.slots {
             self.window.limit_to(slots);
+            if self.rate.now(now).is_some_and(|rate| mean_rate > FASTER * rate) {
+                self.rate = EstimatedRate::new();
+            }
             self.reason = Some(RefusalCause::Window);
         } else {
             // A rate does not limit the tasks in flight.
@@ -136,6 +113,11 @@ impl AdaptiveLimiter {
     /// Returns whether a refusal has cut a limit.
     pub const fn has_cut(&self) -> bool {
         self.before.is_some() || self.reason.is_some()
+    }
+
+    /// Returns whether a rate is known, and submissions are not faster than what was accepted.
+    pub fn has_proven_rate(&self, now: Moment) -> bool {
+        self.rate.believed(now).is_some() && self.rate.is_tried(now) && !self.rate.is_grown(now)
     }
 
     /// Returns how many tasks may be in flight at most.
@@ -225,8 +207,9 @@ impl AdaptiveLimiter {
 
     /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
     pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
+        let has_token = self.rate.has_token(now);
         self.rate.take(now);
-        SubmitPermit::new(now, n_others)
+        SubmitPermit::new(now, n_others).with_token(has_token)
     }
 
     /// Records an accepted submission.
@@ -284,7 +267,7 @@ impl AdaptiveLimiter {
         if let Some(gain) = &mut self.gain {
             gain.disturbed();
         }
-        self.cut(now, ticket.n_others());
+        self.cut(now, ticket);
         if self.reason == Some(RefusalCause::Window) {
             (0..n_before).for_each(|_| self.window.refused_too());
         }
@@ -330,8 +313,9 @@ impl AdaptiveLimiter {
     }
 
     /// Cuts the limit that refused, or both if the cause is unknown.
-    fn cut(&mut self, now: Moment, n_others: usize) {
-        match self.judge(now, n_others) {
+    fn cut(&mut self, now: Moment, permit: SubmitPermit) {
+        let n_others = permit.n_others();
+        match self.judge(now, permit) {
             Some(RefusalCause::Rate) => {
                 if let Some(case) = self.case.take() {
                     self.window = case.window_before;
@@ -343,7 +327,7 @@ impl AdaptiveLimiter {
                 let case = self.case.take();
                 self.window.refused(n_others, self.noise(n_others), case.is_some());
                 if let Some(case) = case {
-                    self.rate = case.rate_before;
+                    self.rate.restore(now, &case.rate_before);
                 }
                 self.reason = Some(RefusalCause::Window);
             }
@@ -352,9 +336,17 @@ impl AdaptiveLimiter {
     }
 
     /// Returns the limit that refused a submission; `None` if it is not known.
-    fn judge(&self, now: Moment, n_others: usize) -> Option<RefusalCause> {
+    fn judge(&self, now: Moment, permit: SubmitPermit) -> Option<RefusalCause> {
+        let n_others = permit.n_others();
         if n_others == 0 {
             return Some(RefusalCause::Rate);
+        }
+        if self.case.is_none() && !self.chance.is_presumed() && self.rate.believed(now).is_some() {
+            let n_undetected = self.noise(n_others);
+            let cause = RefusalCause::beside_rate(now, permit, &self.window, &self.rate, n_undetected);
+            if cause.is_some() {
+                return cause;
+            }
         }
         if let Some(case) = &self.case {
             let doubt = self.doubt(n_others);

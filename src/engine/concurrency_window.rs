@@ -174,9 +174,13 @@ impl ConcurrencyWindow {
     /// Returns whether this window explains a refusal with `n_others` other tasks in flight. Tasks that have ended undetected make the
     /// window seem larger than it is, but not by much.
     pub fn explains(&self, n_others: usize) -> bool {
+        (n_others + 1) * 5 >= self.known() * 4
+    }
+
+    /// Returns the number of tasks that were accepted before the current cuts.
+    pub fn known(&self) -> usize {
         let was_taken = self.account.is_some_and(|account| account.n_accepted > 0);
-        let known = if was_taken { self.top } else { self.cap };
-        (n_others + 1) * 5 >= known * 4
+        if was_taken { self.top } else { self.cap }
     }
 }
 

@@ -11,6 +11,9 @@ const SHY: f64 = 0.97;
 const REST: Duration = Duration::from_secs(10);
 const REST_ACCEPTED: u32 = 30;
 
+/// Minimum time after a refusal from which a rate is trusted: a bucket that was full accepts anything before.
+const TRIED: Duration = Duration::from_secs(2);
+
 /// Growth coefficient after that rest. The rate grows by a twentieth after five seconds, by a quarter after ten, and sevenfold after
 /// thirty.
 const BOLDNESS: f64 = 0.0022;
@@ -20,6 +23,17 @@ const SLOW: f64 = 10.0;
 
 /// Growth factor above which a rate no longer counts as a limit.
 const GROWN: f64 = 2.0;
+
+/// Ratio above which a rate is higher than the one that was accepted for long.
+const GROWN_MIN: f64 = 1.005;
+
+/// Recent acceptance rate, as a share of the rate, below which something else holds the submissions back.
+const USED: f64 = 0.8;
+/// The same share, from which nothing else does.
+const USED_ALONE: f64 = 0.9;
+
+/// Unexpected refusals in a row that a rate explains.
+const UNEXPLAINED_MAX: u32 = 2;
 
 /// Averaging time of the recent acceptance rate, in seconds: the minimum, and the maximum. At a low rate it covers about `LATELY_COUNT`
 /// submissions.
@@ -33,8 +47,13 @@ const SPAN_MIN: f64 = 1.0;
 /// Maximum wait for the next submission, in seconds.
 const WAIT_MAX: f64 = 60.0;
 
-/// Maximum lateness of a submission that is compensated.
+/// Maximum lateness of a submission that is compensated: where the recent acceptance rate is at least this share of the rate, and elsewhere.
 const LATE: Duration = Duration::from_millis(20);
+const LATE_USED: f64 = 0.6;
+const TIMER: Duration = Duration::from_millis(2);
+
+/// Gap between two submissions, in intervals of the rate, after which there is a token.
+const TOKEN_SURE: f64 = 1.25;
 
 /// Estimated rate in submissions per second; none before the first refusal.
 ///
@@ -54,6 +73,10 @@ pub struct EstimatedRate {
     lately: f64,
     accepted_at: Option<Moment>,
     next_at: Option<Moment>,
+    /// Moment at which the last submission left.
+    left_at: Option<Moment>,
+    /// Highest rate that was accepted for long, in submissions per second.
+    proven: f64,
     /// Consecutive refusals that came before the rate had grown again.
     n_unexplained: u32,
 }
@@ -69,6 +92,8 @@ impl EstimatedRate {
             lately: 0.0,
             accepted_at: None,
             next_at: None,
+            left_at: None,
+            proven: 0.0,
             n_unexplained: 0,
         }
     }
@@ -77,7 +102,15 @@ impl EstimatedRate {
     pub fn found(now: Moment, rate: f64) -> Self {
         let base = rate * SHY;
         let next_at = Some(now + Duration::from_secs_f64((1.0 / base).min(WAIT_MAX)));
-        Self { base: Some(base), since: Some(now), lately: base, accepted_at: Some(now), next_at, ..Self::new() }
+        Self {
+            base: Some(base),
+            since: Some(now),
+            lately: base,
+            proven: base,
+            accepted_at: Some(now),
+            next_at,
+            ..Self::new()
+        }
     }
 
     /// Returns the current rate in submissions per second; `None` before the first refusal.
@@ -103,9 +136,21 @@ impl EstimatedRate {
     /// Records a submission that leaves.
     pub fn take(&mut self, now: Moment) {
         self.since.get_or_insert(now);
+        self.rest_if_unused(now);
+        self.left_at = Some(now);
         let Some(rate) = self.now(now) else { return };
-        let due = self.next_at.filter(|at| now - *at <= LATE).unwrap_or(now);
+        // A timer is late by little. What waited for something else must not follow more closely.
+        let late = if self.lately(now) >= LATE_USED * rate { LATE } else { TIMER };
+        let due = self.next_at.filter(|at| now - *at <= late).unwrap_or(now);
         self.next_at = Some(due + Duration::from_secs_f64((1.0 / rate).min(WAIT_MAX)));
+    }
+
+    /// Takes back the growth since the last submission if something else holds the submissions back: it is not tested.
+    fn rest_if_unused(&mut self, now: Moment) {
+        let is_unused = self.now(now).is_some_and(|rate| self.lately(now) < USED * rate);
+        if let (true, Some(left_at), Some(grows_at)) = (is_unused, self.left_at, self.grows_at) {
+            self.grows_at = Some(grows_at + (now - left_at.max(grows_at.min(now))));
+        }
     }
 
     /// Records an accepted submission.
@@ -115,6 +160,7 @@ impl EstimatedRate {
         self.accepted_at = Some(now);
         if let Some(since) = self.since.filter(|_| self.grows_at.is_none() && self.n_accepted >= REST_ACCEPTED) {
             self.grows_at = Some(now.max(since + REST));
+            self.proven = self.proven.max(self.base.unwrap_or(0.0));
         }
     }
 
@@ -142,6 +188,9 @@ impl EstimatedRate {
             };
             let is_new = self.base.is_none() || has_grown || self.n_accepted >= REST_ACCEPTED / 2;
             self.base = Some(found.clamp(0.5 * current.min(self.lately(now)), current) * SHY);
+            if is_sure {
+                self.proven = self.proven.min(current);
+            }
             // A few further refusals at the same rate count together with the first one.
             if is_new {
                 (self.since, self.n_accepted) = (Some(now), 0);
@@ -159,7 +208,44 @@ impl EstimatedRate {
     /// Returns whether this rate explains a refusal now. The recent acceptance rate must be close to it, and the refusal not the third
     /// unexpected one in a row.
     pub fn explains(&self, now: Moment) -> bool {
-        self.n_unexplained < 2 && self.base.is_some_and(|base| self.lately(now) >= 0.75 * base)
+        !self.is_unexplained() && self.base.is_some_and(|base| self.lately(now) >= 0.75 * base)
+    }
+
+    /// Returns whether a submission that leaves now finds a token, as nothing has left for long enough.
+    pub fn has_token(&self, now: Moment) -> bool {
+        let gap = self.left_at.map_or(0.0, |at| (now - at).as_secs_f64());
+        self.base.is_some_and(|base| gap * base > TOKEN_SURE)
+    }
+
+    /// Returns whether the rate is higher than the one that was accepted for long.
+    pub fn is_grown(&self, now: Moment) -> bool {
+        self.now(now).is_some_and(|rate| rate > GROWN_MIN * self.proven)
+    }
+
+    /// Returns whether nothing but the rate holds the submissions back.
+    pub fn is_used(&self, now: Moment) -> bool {
+        self.now(now).is_some_and(|rate| self.lately(now) >= USED_ALONE * rate)
+    }
+
+    /// Returns whether enough submissions were accepted since the last cut, and for long enough, to trust the rate.
+    pub fn is_tried(&self, now: Moment) -> bool {
+        self.n_accepted >= REST_ACCEPTED / 2 && self.since.is_some_and(|since| now - since >= TRIED)
+    }
+
+    /// Returns whether the last refusals came before the rate had grown again, so that a further one has another cause.
+    pub const fn is_unexplained(&self) -> bool {
+        self.n_unexplained >= UNEXPLAINED_MAX
+    }
+
+    /// Returns to an earlier rate, as the cuts since then did not help.
+    pub fn restore(&mut self, now: Moment, before: &Self) {
+        if before.base.is_none() {
+            self.clone_from(before);
+            return;
+        }
+        (self.base, self.grows_at, self.n_unexplained) = (before.base, None, 0);
+        (self.since, self.n_accepted) = (Some(now), 0);
+        self.next_at = None;
     }
 
     /// Returns the time since the last accepted submission; zero before the first.

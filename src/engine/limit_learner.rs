@@ -24,6 +24,9 @@ const RUN_TOLD: u32 = 3;
 const ACCEPTED_MAX: usize = 2_000;
 const SEARCHES_MAX: u32 = 3;
 
+/// Log-odds of slots where a known rate was kept: it would not have refused.
+const SLOTS_BESIDES: f64 = 2.0;
+
 /// Number of tasks of which one more may have ended undetected: tasks that were accepted together end together.
 const MANY: usize = 8;
 
@@ -55,6 +58,8 @@ pub struct LimitLearner {
     run_left_at: Option<Moment>,
     /// Moment of the last refusal of a search.
     refused_at: Option<Moment>,
+    /// Moment of the first submission.
+    started_at: Option<Moment>,
     last_accepted: Option<Moment>,
     gap_accepted: f64,
 }
@@ -74,6 +79,7 @@ impl LimitLearner {
             n_run: 0,
             run_left_at: None,
             refused_at: None,
+            started_at: None,
             last_accepted: None,
             gap_accepted: f64::INFINITY,
         }
@@ -189,6 +195,7 @@ impl LimitLearner {
     /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
     pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
         self.n_out += 1;
+        self.started_at.get_or_insert(now);
         if let Some(search) = &mut self.search {
             search.sent(now);
         }
@@ -239,7 +246,8 @@ impl LimitLearner {
         if self.may_search() && self.n_run >= if self.is_told { RUN_TOLD } else { RUN } {
             let bracket =
                 RateBracket::new(permit.left_at(), self.last_accepted, self.gap_accepted, self.n_out + 1, has_told);
-            self.search = Some(LimitSearch::new(bracket, n_others, self.n_run));
+            let odds = if self.limiter.has_proven_rate(now) { SLOTS_BESIDES } else { 0.0 };
+            self.search = Some(LimitSearch::new(bracket, n_others, self.n_run, odds));
             self.n_searches += 1;
             self.refused_at = Some(now);
             return Some(RefusalReaction::Cut);
@@ -250,7 +258,10 @@ impl LimitLearner {
     fn end_search(&mut self, now: Moment) {
         if let Some(found) = self.search.as_ref().and_then(LimitSearch::found) {
             self.search = None;
-            self.limiter.begin(now, self.n_accepted_in_flight(), found);
+            let elapsed = self.started_at.map_or(0.0, |at| (now - at).as_secs_f64());
+            #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+            let mean_rate = self.n_accepted as f64 / elapsed.max(0.001);
+            self.limiter.begin(now, self.n_accepted_in_flight(), found, mean_rate);
         }
     }
 }

@@ -61,8 +61,8 @@ pub struct LimitSearch {
 
 impl LimitSearch {
     /// Begins a search with `n_slots` accepted tasks in flight, after `n_refused` refusals.
-    pub const fn new(rate: RateBracket, n_slots: usize, n_refused: u32) -> Self {
-        Self { rate, n_slots, odds: 0.0, n_refused, n_tests: 0, n_accepted: 0, has_test: false }
+    pub const fn new(rate: RateBracket, n_slots: usize, n_refused: u32, odds: f64) -> Self {
+        Self { rate, n_slots, odds, n_refused, n_tests: 0, n_accepted: 0, has_test: false }
     }
 
     /// Returns whether it is open which limit refuses.

@@ -5,7 +5,8 @@
 //!
 //! - [`lane`], [`pacer`] and `dispatch`: budgets of one provider's API, the gate of one kind of request, and what leaves now.
 //! - [`configured_rate`]: configured limits. `limit_learner`: hidden ones, at the start ([`limit_search`], `rate_bracket`) and later
-//!   ([`adaptive_limiter`], `concurrency_window`, `estimated_rate`, `detection_lag`, `random_refusals`, `throughput_probe`).
+//!   ([`adaptive_limiter`], `concurrency_window`, `estimated_rate`, `detection_lag`, `refusal_cause`, `random_refusals`,
+//!   `throughput_probe`).
 //! - `quota_hint`, `model_quotas`, [`spending`] and `job_limit`: quotas of the account and of single models, the user's cost limit and job
 //!   limit.
 //! - `image_hosts`, `downloads` and `download_concurrency`: hosts that images come from, the order of downloads, and how many at a time.
@@ -44,6 +45,7 @@ mod quota_hint;
 mod random_refusals;
 pub mod rate_bracket;
 mod recovery;
+mod refusal_cause;
 mod refusals;
 mod resubmit_limiter;
 pub mod retry;

@@ -9,12 +9,19 @@ pub struct SubmitPermit {
     n_others: usize,
     n_accepted: usize,
     n_ended: usize,
+    has_token: bool,
 }
 
 impl SubmitPermit {
     /// Creates the permit of a submission that leaves now with `n_others` other tasks in flight, submissions under way included.
     pub const fn new(left_at: Moment, n_others: usize) -> Self {
-        Self { left_at, n_others, n_accepted: n_others, n_ended: 0 }
+        Self { left_at, n_others, n_accepted: n_others, n_ended: 0, has_token: false }
+    }
+
+    /// Returns this permit, which keeps whether a known rate certainly had a token for the submission.
+    #[must_use]
+    pub const fn with_token(self, has_token: bool) -> Self {
+        Self { has_token, ..self }
     }
 
     /// Returns this permit with the number of accepted tasks in flight, and the number of tasks that had ended.
@@ -41,6 +48,11 @@ impl SubmitPermit {
     /// Returns how many tasks had ended.
     pub const fn n_ended(&self) -> usize {
         self.n_ended
+    }
+
+    /// Returns whether a known rate certainly had a token for the submission.
+    pub const fn has_token(&self) -> bool {
+        self.has_token
     }
 }
 

@@ -14,6 +14,10 @@ struct Provider {
     places: usize,
     per_second: f64,
     tokens: f64,
+    /// Largest deviation of a task from `task_millis`.
+    spread_millis: i64,
+    /// Size of the token bucket.
+    burst: f64,
     /// End times of the tasks in flight, in milliseconds.
     ends_at: std::collections::VecDeque<i64>,
     closed_until: i64,
@@ -29,6 +33,8 @@ impl Provider {
             places,
             per_second,
             tokens: per_second.min(1e6),
+            spread_millis: 0,
+            burst: per_second.max(1.0),
             ends_at: <_>::default(),
             closed_until: 0,
             n_accepted: 0,
@@ -39,7 +45,7 @@ impl Provider {
     fn play(&mut self, seconds: std::ops::Range<i64>) {
         (self.n_accepted, self.n_refused) = (0, 0);
         for now in seconds.start * 1000..seconds.end * 1000 {
-            self.tokens = (self.tokens + self.per_second / 1000.0).min(self.per_second.max(1.0));
+            self.tokens = (self.tokens + self.per_second / 1000.0).min(self.burst);
             while self.ends_at.front().is_some_and(|ends_at| *ends_at <= now) {
                 self.learner.ended(
                     at(now),
@@ -63,7 +69,10 @@ impl Provider {
         if n_others < self.places && self.tokens >= 1.0 {
             self.tokens -= 1.0;
             self.n_accepted += 1;
-            self.ends_at.push_back(now + self.task_millis);
+            let nth = i64::try_from(self.n_accepted).unwrap_or(0);
+            let ends_at = now + self.task_millis + self.spread_millis * (nth * 37 % 101 - 50) / 50;
+            let place = self.ends_at.partition_point(|end| *end <= ends_at);
+            self.ends_at.insert(place, ends_at);
             self.learner.accepted(at(now), ticket);
         } else {
             self.n_refused += 1;
@@ -238,4 +247,16 @@ fn chance_is_borne() {
         }
     }
     assert!(n_accepted > 20_000, "{n_accepted}");
+}
+
+/// Goal: slots beside a known rate are found soon. Method: the search knows the rate, of a bucket for one, and half of it fills the slots.
+#[test]
+fn slots_beside_a_known_rate_are_used() {
+    let mut provider = Provider::new(5000, 50, 20.0);
+    (provider.burst, provider.tokens, provider.spread_millis) = (1.0, 1.0, 2500);
+    provider.learner.begin(at(0), 1, FoundLimits { rate: Some(20.0), slots: None }, 0.0);
+    provider.play(0..60);
+    provider.play(60..360);
+    let used = ratio(provider.n_accepted * 5, 300 * 50);
+    assert!(used >= 0.9 && provider.refused() <= 0.05, "{used}, {}", provider.refused());
 }

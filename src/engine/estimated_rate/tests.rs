@@ -102,10 +102,15 @@ fn one_that_is_late_is_made_up_for_and_one_that_rests_is_not() {
     bucket.play(0..60);
     let mut rate = bucket.rate;
     let interval = Duration::from_secs_f64(1.0 / rate.now(at(60_100)).unwrap());
-    rate.take(at(70_000));
-    let next_at = rate.next_at(at(70_000)).unwrap();
+    rate.take(at(60_100));
+    let next_at = rate.next_at(at(60_100)).unwrap();
     rate.take(next_at + Duration::from_millis(10));
     assert!(rate.next_at(next_at).unwrap() <= next_at + interval);
+    rate.take(at(70_000));
+    let next_at = rate.next_at(at(70_000)).unwrap();
+    let (interval, late) = (next_at - at(70_000), next_at + Duration::from_millis(10));
+    rate.take(late);
+    assert!(rate.next_at(late).unwrap() >= late + interval * 9 / 10, "a wait for something else is not made up for");
     rate.take(at(90_000));
     assert!(rate.next_at(at(90_000)).is_some(), "a pause saves up nothing");
 }
