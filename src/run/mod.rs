@@ -77,7 +77,9 @@ pub async fn run(
     let is_known =
         |run: &dyn RunReader| Ok::<_, LedgerError>(fingerprint.is_some() && run.manifest_fingerprint()? == fingerprint);
     match stores::read_snapshot(&out, |run| run.manifest_fingerprint()) {
-        Ok(None) | Err(LedgerError::Missing { .. }) => outputs::check_first(&out, source.path())?,
+        Ok(None) | Err(LedgerError::Missing { .. }) => {
+            outputs::check_first(&out, source.path(), consent.is_older_accepted)?;
+        }
         // A ledger that cannot be read is reported when it is opened.
         Ok(Some(_)) | Err(_) => outputs::check_further(&out, source.path())?,
     }

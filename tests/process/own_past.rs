@@ -88,6 +88,47 @@ fn another_accounts_token_is_told_of_until_it_is_made_the_batchs_own() {
     }
 }
 
+/// Goal: a folder whose ledger is lost is not taken for a new one, whatever else is left, and the remedy that is named works. Method: take away
+/// the ledger with more and more of the other files, and put it back. A folder of the user's own images is no run.
+#[test]
+fn a_run_whose_ledger_is_lost_is_not_paid_for_again() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    let out = bench.path("out");
+    fs::create_dir(bench.path("kept")).unwrap();
+    for (gone, words) in [
+        (&["run.db"][..], "it has the images and the results of a run, but the ledger run.db is missing"),
+        (&["run.db", "run.mark"], "it has the images and the results of a run, but"),
+        (&["run.db", "run.mark", "results.csv"], "it has the images of a run, but"),
+        (&["run.db", "run.mark", "images"], "it has the results of a run, but"),
+        (&["run.db", "images", "results.csv"], "it is missing, and"),
+    ] {
+        for name in gone {
+            fs::rename(out.join(name), bench.path("kept").join(name)).unwrap();
+        }
+        let refused = bench.run("prompts.csv", &[]);
+        expect_code(&refused, 2);
+        assert!(stderr(&refused).contains(words), "{gone:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains("put "), "{gone:?}: {}", stderr(&refused));
+        for name in gone {
+            drop(fs::remove_file(out.join(name)));
+            fs::rename(bench.path("kept").join(name), out.join(name)).unwrap();
+        }
+        expect_code(&bench.run("prompts.csv", &[]), 0);
+    }
+    fs::write(out.join("run.db"), "").unwrap();
+    let empty = bench.run("prompts.csv", &[]);
+    expect_code(&empty, 2);
+    assert!(stderr(&empty).contains("of a run, but the ledger run.db holds no run"), "{}", stderr(&empty));
+    assert_eq!(bench.stats().n_submits, 2, "nothing was sent again");
+
+    fs::create_dir_all(bench.path("mine/images")).unwrap();
+    fs::write(bench.path("mine/images/heron-1.png"), "a picture of mine").unwrap();
+    let mine = bench.output(&["run", "prompts.csv", "-o", "mine", "--base-url", bench.simulator.url()]);
+    expect_code(&mine, 0);
+}
+
 /// Goal: an image that is not on disk is not done. Method: images that are deleted, cut, or replaced by a folder. One
 /// more has only changed bytes, which only `verify` detects.
 #[test]
