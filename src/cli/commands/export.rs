@@ -243,6 +243,17 @@ fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
     if exported.n_new + exported.n_renewed + exported.n_removed == 0 {
         lines[0] += ", nothing new";
     }
+    match exported.n_captions_kept {
+        0 => (),
+        1 => lines.push("1 caption was edited by hand and is kept; --fresh writes all again".to_owned()),
+        n => lines.push(format!("{} captions were edited by hand and are kept; --fresh writes all again", grouped(n))),
+    }
+    if exported.n_tables_kept > 0 {
+        lines.push(
+            "a metadata table was edited by hand and is kept, without what is new since; --fresh writes it again"
+                .to_owned(),
+        );
+    }
     if exported.has_other_card {
         lines.push("README.md was not written by this export, or was edited since, and stays as it is".to_owned());
     }

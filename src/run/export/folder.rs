@@ -16,6 +16,7 @@ use crate::model::phase::JobRecord;
 use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::column_form::ColumnForm;
 use crate::report::dataset::metadata::TableFormat;
+use crate::run::export::caption_file::{self, CAPTION, mark};
 use crate::run::export::card_file;
 use crate::run::export::error::{ExportError, at};
 use crate::run::export::record::{ExportRecord, ExportedImage, PAGE};
@@ -31,9 +32,6 @@ const BATCH: usize = if cfg!(test) { 3 } else { 256 };
 
 /// Bytes of a stem, at most; leaves space for a suffix that distinguishes it from another.
 const STEM_BYTES_MAX: usize = 200;
-
-/// Extension of a caption.
-const CAPTION: &str = "txt";
 
 /// Dataset folder that follows the run.
 pub(super) struct FolderWriter<'a> {
@@ -114,10 +112,16 @@ impl DatasetWriter for FolderWriter<'_> {
     ) -> Result<(), ExportError> {
         let record = work.columns.record(known, artifact);
         let caption = self.tables.is_none().then(|| one_line(&record.caption()));
-        let mark = mark(artifact, caption.as_deref());
+        let mark = mark(&artifact.sha256, caption.as_deref().unwrap_or_default().as_bytes());
         let (split, prefix) = work.split_of(known);
         let extension = artifact.format.extension();
         let had = work.state.find(known.job.id, nth)?;
+        let dir = &work.options.dir;
+        let is_edited = match (&had, &caption) {
+            (Some(had), Some(caption)) => caption_file::is_edited(dir, had, Some(artifact), Some(caption))?,
+            _ => false,
+        };
+        let caption = caption.filter(|_| !is_edited);
         let is_whole =
             had.as_ref().is_some_and(|had| had.mark == mark && is_there(work, had, artifact, caption.as_deref()));
         let row = match had {
@@ -129,7 +133,7 @@ impl DatasetWriter for FolderWriter<'_> {
                 }
                 let (row, stem) = if let Some(had) = had {
                     work.told.n_renewed += 1;
-                    remove_files(&work.options.dir, &had)?;
+                    remove_files(dir, &had, is_edited)?;
                     work.state.renew(had.row, mark, extension)?;
                     (had.row, had.place.map(|(stem, _)| stem).unwrap_or_default())
                 } else {
@@ -141,6 +145,7 @@ impl DatasetWriter for FolderWriter<'_> {
                 row
             }
         };
+        work.told.n_captions_kept += u64::from(is_edited);
         work.seen.insert(row);
         work.count_image(known, artifact, &record);
         if let Some(tables) = &mut self.tables {
@@ -171,14 +176,18 @@ impl DatasetWriter for FolderWriter<'_> {
     fn finish(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError> {
         self.flush(work)?;
         if let Some(tables) = &mut self.tables {
-            tables.settle(work)?;
+            work.told.n_tables_kept = tables.settle(work)?;
         }
+        let has_captions = self.tables.is_none();
         // Files are removed before their records, so that no file is left behind.
         each_image(&work.state, |had| {
             if !work.seen.contains(had.row) {
-                remove_files(&work.options.dir, had)?;
+                let dir = &work.options.dir;
+                let is_edited = has_captions && caption_file::is_edited(dir, had, None, None)?;
+                remove_files(dir, had, is_edited)?;
                 work.state.forget(had.row)?;
                 work.told.n_removed += 1;
+                work.told.n_captions_kept += u64::from(is_edited);
             }
             Ok(())
         })?;
@@ -193,7 +202,7 @@ pub(super) fn remove_all(dir: &Path, state: &ExportRecord) -> Result<(), ExportE
         if let Some((folder, _)) = had.place.as_ref().and_then(|(stem, _)| stem.rsplit_once('/')) {
             folders.insert(folder.to_owned());
         }
-        remove_files(dir, had)
+        remove_files(dir, had, false)
     })?;
     for (name, _) in state.shards()? {
         remove(&dir.join(name))?;
@@ -223,15 +232,6 @@ fn each_image(
     }
 }
 
-/// Returns a hash that changes with the image or its caption.
-fn mark(artifact: &Artifact, caption: Option<&str>) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&artifact.sha256).update(caption.unwrap_or_default().as_bytes());
-    let mut mark = [0; 8];
-    mark.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_le_bytes(mark)
-}
-
 /// Returns whether the files of an image are in place, by name, type and size.
 fn is_there(work: &ExportContext<'_>, had: &ExportedImage, artifact: &Artifact, caption: Option<&str>) -> bool {
     let Some((stem, extension)) = &had.place else { return false };
@@ -242,10 +242,13 @@ fn is_there(work: &ExportContext<'_>, had: &ExportedImage, artifact: &Artifact, 
     has(extension, artifact.bytes) && caption.is_none_or(|caption| has(CAPTION, caption.len() as u64))
 }
 
-/// Removes the files of an image. A caption is removed first: without one, the image would be taken for whole.
-fn remove_files(dir: &Path, had: &ExportedImage) -> Result<(), ExportError> {
+/// Removes the files of an image, except a caption that the user has edited. A caption is removed first: without one, the image would be taken
+/// for whole.
+fn remove_files(dir: &Path, had: &ExportedImage, keeps_caption: bool) -> Result<(), ExportError> {
     let Some((stem, extension)) = &had.place else { return Ok(()) };
-    remove(&dir.join(format!("{stem}.{CAPTION}")))?;
+    if !keeps_caption {
+        remove(&caption_file::path(dir, stem))?;
+    }
     remove(&dir.join(format!("{stem}.{extension}")))
 }
 
@@ -270,7 +273,8 @@ fn new_stem(
     for name in [name, apart.clone()].into_iter().chain(numbered) {
         let parts = [prefix, &folder, &name];
         let stem = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-        if !work.state.is_taken(&stem)? {
+        // A caption without an image is one that the user has edited.
+        if !work.state.is_taken(&stem)? && !caption_file::path(&work.options.dir, &stem).exists() {
             return Ok(stem);
         }
     }

@@ -5,6 +5,7 @@
 //! the location of each image (`state`). A kill at any moment therefore costs one batch or one shard of work. Another export
 //! reads only what is new.
 
+mod caption_file;
 mod card_file;
 mod error;
 mod folder;

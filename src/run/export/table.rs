@@ -1,7 +1,8 @@
 //! Tables of an image folder, one per split: written when all images are in place, because their columns depend on all rows.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use crate::fsio::temp_file::TempFile;
 use crate::model::outcome::Artifact;
@@ -59,26 +60,63 @@ impl<'a> MetadataTables<'a> {
     }
 
     /// Puts each table in place if its content is new.
-    pub(super) fn settle(&mut self, work: &ExportContext<'_>) -> Result<(), ExportError> {
-        let Some(splits) = &work.splits else { return Ok(()) };
+    /// Returns the number of tables that the user has edited, and that stay as they are.
+    pub(super) fn settle(&mut self, work: &ExportContext<'_>) -> Result<u64, ExportError> {
+        let Some(splits) = &work.splits else { return Ok(0) };
+        let mut n_kept = 0;
         let (dir, format) = (&work.options.dir, work.options.metadata);
         for (split, table) in splits.names().zip(&mut self.open) {
             let (key, path) = (format!("table {split}"), dir.join(split).join(format.file_name()));
+            let recorded = work.state.setting(&key)?;
             let Some(metadata) = table.take() else {
-                remove(&path)?;
+                match own_hash(&path, recorded.as_deref())? {
+                    FoundTable::Edited => n_kept += 1,
+                    FoundTable::Own(_) | FoundTable::Missing => remove(&path)?,
+                }
                 continue;
             };
             let HashingWriter { out, hasher } = metadata.finish().map_err(at(&path))?;
             let hash = hex(hasher.finalize().as_bytes());
-            let is_there = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-            if !(is_there && work.state.setting(&key)?.as_deref() == Some(&hash)) {
-                settle(synced(out)?, &path)?;
-                sync_names(&dir.join(split))?;
-                work.state.set(&key, &hash)?;
-            }
+            let found = match own_hash(&path, recorded.as_deref())? {
+                FoundTable::Own(found) if found == hash => continue,
+                FoundTable::Own(found) => format!("{found} {hash}"),
+                FoundTable::Missing => hash.clone(),
+                FoundTable::Edited if recorded.as_deref() == Some(&hash) => continue,
+                FoundTable::Edited => {
+                    n_kept += 1;
+                    continue;
+                }
+            };
+            let file = synced(out)?;
+            // A crash in between leaves one of the two.
+            work.state.set(&key, &found)?;
+            settle(file, &path)?;
+            sync_names(&dir.join(split))?;
+            work.state.set(&key, &hash)?;
         }
-        Ok(())
+        Ok(n_kept)
     }
+}
+
+/// File at the place of a table.
+enum FoundTable {
+    Missing,
+    /// Table that an export wrote, with this hash.
+    Own(String),
+    /// Table that the user has edited.
+    Edited,
+}
+
+/// Compares the file at the place of a table with the hashes of what exports wrote there. A link or a folder counts as missing.
+fn own_hash(path: &Path, recorded: Option<&str>) -> Result<FoundTable, ExportError> {
+    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+        return Ok(FoundTable::Missing);
+    }
+    let mut hasher = blake3::Hasher::new();
+    File::open(path).and_then(|file| hasher.update_reader(file).map(drop)).map_err(at(path))?;
+    let hash = hex(hasher.finalize().as_bytes());
+    let is_own = recorded.is_none_or(|recorded| recorded.split(' ').any(|own| own == hash));
+    Ok(if is_own { FoundTable::Own(hash) } else { FoundTable::Edited })
 }
 
 /// File that is hashed while it is written.

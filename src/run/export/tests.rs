@@ -24,6 +24,7 @@ use crate::store::selection::RetrySelection;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{JobScope, RunWriter};
 
+mod edits;
 mod upload;
 
 /// Run, and the folder of its dataset.

@@ -37,6 +37,10 @@ pub struct Exported {
     pub n_gone: u64,
     /// Images whose caption has no visible character.
     pub n_empty_captions: u64,
+    /// Captions that the user has edited, and that stay as they are.
+    pub n_captions_kept: u64,
+    /// Tables that the user has edited, and that stay as they are: images that are new or gone are not in them.
+    pub n_tables_kept: u64,
     /// Whether another file is at the place of the dataset card: one of the user, or a card that the user has edited.
     pub has_other_card: bool,
     /// Jobs of the manifest without an image.
