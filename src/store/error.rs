@@ -6,6 +6,8 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+use crate::model::provider_identity::ProviderIdentity;
+
 /// Reason why a ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,7 +43,7 @@ pub enum LedgerError {
         known: i64,
     },
     /// Provider mismatch: the run in the ledger uses another provider.
-    #[error("could not resume {path}: its tasks are at {found}, and this run is for {wanted}; choose another output folder (-o), or the provider that it was started with", path = .path.display())]
+    #[error("could not resume {path}: its tasks are at {found}, and this run is for {wanted}; {}", provider_remedy(found, wanted), path = .path.display())]
     OtherProvider {
         /// Path of the ledger.
         path: PathBuf,
@@ -167,6 +169,17 @@ pub enum LedgerError {
         "could not record what happened: the ledger's thread has ended unexpectedly; run the same command again to resume"
     )]
     WriterStopped,
+}
+
+/// Formats what leads to the provider that has the tasks: its name, or its address if the name is right.
+fn provider_remedy(found: &str, wanted: &str) -> String {
+    let [found, wanted] = [found, wanted].map(ProviderIdentity::parse);
+    let option = match found.base_url {
+        Some(base_url) if found.name == wanted.name => format!("repeat --base-url {base_url}"),
+        None if found.name == wanted.name => "omit --base-url".to_owned(),
+        _ => format!("repeat --provider {}", found.name),
+    };
+    format!("{option}, or choose another output folder (-o)")
 }
 
 fn remedy(kind: ErrorKind) -> &'static str {
