@@ -61,6 +61,11 @@ pub(super) struct Session {
 
 type SessionEnd = Result<Option<StopReason>, RunError>;
 
+/// Returns whether a stop is for a limit on failures, cost or time.
+const fn is_limit(stop: &StopReason) -> bool {
+    matches!(stop, StopReason::Failures(_) | StopReason::Cost(_) | StopReason::Duration(_))
+}
+
 impl SessionClock {
     /// Begins now.
     pub(super) fn start() -> Self {
@@ -177,12 +182,14 @@ impl Session {
         let refreshed = results.refresh(&mut *run, progress);
         let stop = ended?;
         restored_before.extend(restored?);
+        let now = clock.now();
+        let (counts, incidents) = (run.counts()?, run.incidents()?);
+        // A limit that is reached by the last jobs leaves nothing undone, and stops nothing.
+        let stop = stop.filter(|stop| counts.n_unfinished() > 0 || !is_limit(stop));
         let other_sizes = refreshed?;
         if stop.is_none() {
             replacing::close_redo(&mut *run)?;
         }
-        let now = clock.now();
-        let (counts, incidents) = (run.counts()?, run.incidents()?);
         // Jobs held for the user are not left for the next part.
         let n_held = if is_holding { incidents.n_doubts_held.min(counts.n_in_doubt) } else { 0 };
         let n_outstanding = match stop {

@@ -233,6 +233,22 @@ fn a_part_of_the_jobs_may_fail() {
     expect_code(&run(&bench, &["--max-failures", "101%"]), 2);
 }
 
+/// Goal: a limit that the last jobs reach stops nothing, so that the share decides. Method: as many failures as there are jobs.
+#[test]
+fn a_limit_that_leaves_nothing_undone_is_no_stop() {
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
+    bench.csv(2);
+    let flags = ["-j", "1", "--max-failures", "2"];
+    let output = bench.run("prompts.csv", &[&flags[..], &["--fail-under", "0%"]].concat());
+    expect_code(&output, 0);
+    expect_words(&output, "0.0% succeeded (required: 0%");
+    assert!(!stderr(&output).contains("stopped"), "{}", stderr(&output));
+    expect_code(
+        &bench.output(&[&["run", "prompts.csv", "-o", "b", "--base-url", bench.simulator.url()], &flags[..]].concat()),
+        100,
+    );
+}
+
 #[test]
 fn a_plan_shows_the_limits_and_so_does_a_dry_run() {
     let bench = Bench::new(quick());
