@@ -107,7 +107,7 @@ pub(super) struct PaceArgs {
     #[arg(short = 'j', long, value_name = "N|auto", default_value = "auto", env = "PROMPTBATCH_CONCURRENCY")]
     pub concurrency: Vec<NamedValue<Concurrency>>,
 
-    /// Maximum submission rate: 10/s, 30/m, 500/h, 125/d [default: unlimited]. NAME=RATE is for one of several providers
+    /// Maximum submission rate: 10/s, 30/m, 500/h, 125/d; NAME=RATE is for one of several providers [default: unlimited]
     #[arg(long, env = "PROMPTBATCH_RATE")]
     pub rate: Vec<NamedValue<Rate>>,
 
