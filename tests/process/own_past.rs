@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::bench::{Bench, expect_code, files, quick, stderr, stdout};
+use promptbatch::simulator::config::SimulatorConfig;
+
+use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
 use crate::exports::{STRACE_REQUIRED, is_killed};
 
 /// Upper limit on the calls of a repair of a few images.
@@ -60,28 +63,38 @@ fn an_older_ledger_is_refused_until_it_is_accepted_and_then_nothing_is_paid_for_
     assert_eq!(told, bench.stats().n_accepted);
 }
 
-/// Goal: the account of the tasks is remembered, and the token is stored nowhere. Method: the same batch with one
-/// token, another one, and the first one again. Then the other token becomes the batch's own.
+/// Goal: another token is told of while a task of the old one is open, and never else; and no token is stored. Method: runs to their end with two
+/// tokens, and runs with open tasks that are killed, of one token, of the other, and of the other as the batch's own.
 #[test]
-fn another_accounts_token_is_told_of_until_it_is_made_the_batchs_own() {
-    let bench = Bench::new(quick());
-    let run = |n: usize, token: &str, more: &[&str]| {
-        bench.csv(n);
-        let output = bench.run_command("prompts.csv", more).env("MODELSCOPE_API_KEY", token).output().unwrap();
-        expect_code(&output, 0);
-        stderr(&output).contains("the token belongs to a different account than the one")
+fn another_token_is_told_of_while_a_task_is_open() {
+    let bench = Bench::new(SimulatorConfig { latency: Duration::from_secs(60), ..quick() });
+    let told = |token: &str, more: &[&str]| {
+        let n_polls = bench.stats().n_polls;
+        let mut command = bench.run_command("prompts.csv", more);
+        let mut child = command.env("MODELSCOPE_API_KEY", token).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("its tasks are asked for", || bench.stats().n_polls > n_polls);
+        child.kill().unwrap();
+        stderr(&child.wait_with_output().unwrap()).contains("this is another token than before")
     };
-    assert!(!run(1, "the-first-token", &[]));
-    assert!(!run(2, "the-first-token", &[]));
-    assert!(run(3, "the-second-token", &[]));
-    assert!(!run(3, "the-second-token", &[]), "what has nothing to do needs no account");
-    assert!(run(4, "the-second-token", &[]), "the batch is still the first one's");
-    assert!(!run(5, "the-first-token", &[]));
-    assert!(!run(6, "the-second-token", &["--new-account"]));
-    assert!(!run(7, "the-second-token", &[]));
-    assert!(run(8, "the-first-token", &[]));
+    bench.csv(2);
+    assert!(!told("the-first-token", &[]));
+    assert!(!told("the-first-token", &[]));
+    assert!(told("the-second-token", &[]));
+    assert!(told("the-second-token", &[]), "the tasks are still the first one's");
+    assert!(!told("the-second-token", &["--new-account"]));
+    assert!(!told("the-second-token", &[]));
+    assert!(told("the-first-token", &[]));
+
+    let ended = Bench::new(quick());
+    for (n, token) in [(1, "the-first-token"), (2, "the-second-token"), (2, "the-second-token"), (3, "the-first-token")]
+    {
+        ended.csv(n);
+        let output = ended.run_command("prompts.csv", &[]).env("MODELSCOPE_API_KEY", token).output().unwrap();
+        expect_code(&output, 0);
+        assert!(!stderr(&output).contains("token"), "{}", stderr(&output));
+    }
     for name in ["run.db", "run.mark", "results.csv"] {
-        let bytes = fs::read(bench.path("out").join(name)).unwrap();
+        let bytes = fs::read(ended.path("out").join(name)).unwrap();
         for token in ["the-first-token", "the-second-token"] {
             assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{name} holds {token}");
         }

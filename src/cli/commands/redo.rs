@@ -86,7 +86,7 @@ pub(crate) fn redo(args: &RedoArgs) -> Exit {
     };
     let redone = drive(&args.show, async |above, progress, stops| {
         let make_reporters = |plan: &RedoPlan, start: &SessionStart| {
-            start::warn(start.is_other_account, &start.changed_fields);
+            start::warn(start.is_other_account, &start.counts, &start.changed_fields);
             if !args.show.quiet {
                 print_message(&opening(args, plan).join("\n"));
             }

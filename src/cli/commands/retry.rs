@@ -75,7 +75,7 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
     };
     let retried = drive(&args.show, async |above, progress, stops| {
         let make_reporters = |start: &SessionStart| {
-            start::warn(start.is_other_account, &start.changed_fields);
+            start::warn(start.is_other_account, &start.counts, &start.changed_fields);
             if !args.show.quiet {
                 let out = escape(&args.out.display().to_string());
                 print_message(&format!("{out}: retrying {}", summary::jobs(start.n_to_do)));

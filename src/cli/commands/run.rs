@@ -287,7 +287,7 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
         return Reporters::default();
     }
     print_message(&std::iter::once(opening(args, out, start)).chain(notes).collect::<Vec<_>>().join("\n"));
-    start::warn(start.is_other_account, &start.changed_fields);
+    start::warn(start.is_other_account, &start.counts, &start.changed_fields);
     leaving.iter().for_each(|words| print_message(words));
     if start.n_orphaned > 0 {
         print_message(&format!(

@@ -82,7 +82,7 @@ fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progres
     };
     let ended = drive(&args.show, async |above, progress, stops| {
         let make_reporters = |start: &SessionStart| {
-            start::warn(start.is_other_account, &start.changed_fields);
+            start::warn(start.is_other_account, &start.counts, &start.changed_fields);
             reporters(&args.show, &start.counts, start.price.clone(), None, above)
         };
         run_repair(options, verified, make_reporters, progress, stops).await

@@ -2,17 +2,13 @@
 
 use crate::cli::output::print_message;
 use crate::model::amount::Amount;
+use crate::model::counts::StatusCounts;
 use crate::model::escape::escape;
 
-/// Warning about a token that belongs to another account than the batch.
-const OTHER_ACCOUNT: &str = "warning: the token belongs to a different account than the one that this batch was started with. \
-Tasks of the old account cannot be fetched with it and stay unfinished: use the old token again to get them. New submissions go to the \
-account of this token. If the old account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";
-
-/// Warns of another account, and of a description that has changed since the last session.
-pub(crate) fn warn(is_other_account: bool, changed_fields: &[String]) {
-    if is_other_account {
-        print_message(OTHER_ACCOUNT);
+/// Warns of another token, and of a description that has changed since the last session.
+pub(crate) fn warn(is_other_account: bool, counts: &StatusCounts, changed_fields: &[String]) {
+    if is_other_account && let Some(words) = other_token_words(counts.n_running) {
+        print_message(&words);
     }
     if !changed_fields.is_empty() {
         print_message(&changed_words(changed_fields));
@@ -30,6 +26,19 @@ pub(crate) fn leaving_words(jobs: &str, has_new: bool) -> String {
         "warning: the images of {jobs} leave the results, because rows, or flags such as --set, have changed; they stay in the \
          folder, and come back with the old rows and flags{both}"
     )
+}
+
+/// Formats a warning about a token that is perhaps of another account. `None` if no task is open: then there is nothing to lose.
+fn other_token_words(n_open: u64) -> Option<String> {
+    let (tasks, them) = match n_open {
+        0 => return None,
+        1 => ("1 open task".to_owned(), "it"),
+        n => (format!("{n} open tasks"), "them"),
+    };
+    Some(format!(
+        "warning: this is another token than before. If it is of the same account, ignore this. If not, {tasks} cannot be fetched \
+         with it: use the old token again to get {them}, or --new-account to submit {them} again, which is paid for again"
+    ))
 }
 
 fn changed_words(fields: &[String]) -> String {
@@ -52,6 +61,20 @@ pub(super) fn excess_words(excess: Amount, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_token_is_told_of_only_if_a_task_is_open() {
+        assert_eq!(other_token_words(0), None);
+        let [one, three] = [1, 3].map(|n| other_token_words(n).unwrap());
+        assert!(
+            one.contains("If not, 1 open task cannot be fetched with it: use the old token again to get it"),
+            "{one}"
+        );
+        assert!(
+            three.contains("ignore this. If not, 3 open tasks cannot") && three.contains("--new-account"),
+            "{three}"
+        );
+    }
 
     #[test]
     fn a_changed_description_is_named_by_its_fields() {
