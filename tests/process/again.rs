@@ -80,6 +80,10 @@ fn moderated_jobs_are_tried_again_only_if_asked_for() {
     let api = api.again(&bench, &[]);
     let output = bench.output(&["retry", "out"]);
     expect_code(&output, 100);
+    let words = "nothing to retry; left out: 2 moderated (--only moderated)\n";
+    assert!(stderr(&output).ends_with(words), "{}", stderr(&output));
+    let other = bench.output(&["retry", "out", "--only", "task_lost"]);
+    assert!(stderr(&other).ends_with(words), "{}", stderr(&other));
     assert_eq!((statuses(&bench), api.count("submits")), (vec!["moderated".to_owned(); 2], 0));
     expect_code(&bench.output(&["retry", "out", "--only", "moderated", "--progress", "none"]), 0);
     assert_eq!((statuses(&bench), api.count("submits")), (vec!["succeeded".to_owned(); 2], 2));

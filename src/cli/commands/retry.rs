@@ -13,6 +13,7 @@ use crate::cli::messages::start;
 use crate::cli::messages::summary;
 use crate::cli::output::print_message;
 use crate::cli::runtime::drive;
+use crate::model::counts::StatusCounts;
 use crate::model::escape::escape;
 use crate::model::outcome::FaultKind;
 use crate::run::retry::{RetryOptions, retry as run_retry};
@@ -100,10 +101,7 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
     };
     let exit = Exit::of_summary(&summary, args.reports.fail_under);
     if n_tried == 0 {
-        print_message(&format!(
-            "nothing to retry: no failures of the selected kinds (--only): {}",
-            summary::standing(&summary.counts)
-        ));
+        print_message(&nothing_words(&summary.counts, !args.only.is_empty()));
     } else if args.show.is_for_people() {
         for line in summary::words(&summary, &args.out, exit, args.reports.fail_under) {
             print_message(&line);
@@ -122,6 +120,23 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
 fn failure_kind(text: &str) -> Result<String, String> {
     let text = if text.trim() == "timeout" { "task_lost" } else { text.trim() };
     let is_known = FaultKind::CODES.contains(&text);
+/// Formats why there is nothing to retry: the jobs that are left out, and what selects them.
+fn nothing_words(counts: &StatusCounts, has_only: bool) -> String {
+    let failed = if has_only { "failed of another kind (without --only)" } else { "failed in doubt (--only in_doubt)" };
+    let left_out = [
+        (counts.n_failed, failed),
+        (counts.n_moderated, "moderated (--only moderated)"),
+        (counts.n_in_doubt, "in doubt (--only in_doubt)"),
+        (counts.n_running, "running at the provider (run)"),
+        (counts.n_pending, "pending (run)"),
+    ];
+    let words = left_out.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect::<Vec<_>>();
+    match words.join(", ").as_str() {
+        "" => format!("nothing to retry: {}", summary::standing(counts)),
+        words => format!("nothing to retry; left out: {words}"),
+    }
+}
+
     is_known.then(|| text.to_owned()).ok_or_else(|| format!("the kinds are timeout, {}", FaultKind::CODES.join(", ")))
 }
 
