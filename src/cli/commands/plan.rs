@@ -17,7 +17,7 @@ use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::run_status::provider_line;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, choosing, jobs, near};
-use crate::cli::messages::{diagnostics, summary};
+use crate::cli::messages::{diagnostics, notes};
 use crate::cli::output::{fail, print};
 use crate::manifest;
 use crate::manifest::listing::{self, Listing, ListingError};
@@ -191,7 +191,7 @@ pub(crate) fn show(
                 return print(&format!("{object}\n"));
             }
             let mut lines = words(&plan, path, &out, &choice);
-            lines.extend(summary::notes(&manifest));
+            lines.extend(notes::notes(&manifest));
             lines.extend(estimate.words());
             print(&(lines.join("\n") + "\n"))
         }

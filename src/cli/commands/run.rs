@@ -19,7 +19,7 @@ use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, PaceArgs,
 use crate::cli::messages::estimate::PlanSettings;
 use crate::cli::messages::progress::{ended, operation_progress, reporters};
 use crate::cli::messages::start;
-use crate::cli::messages::{diagnostics, summary};
+use crate::cli::messages::{diagnostics, notes, summary};
 use crate::cli::output::{fail, print_message};
 use crate::cli::runtime::runtime;
 use crate::cli::shared_run;
@@ -277,7 +277,7 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
         return Reporters::default();
     }
     start.manifest.iter().for_each(|manifest| diagnostics::warn(manifest));
-    let notes: Vec<_> = start.manifest.into_iter().flat_map(summary::notes).collect();
+    let notes: Vec<_> = start.manifest.into_iter().flat_map(notes::notes).collect();
     let has_new = start.imported.is_some_and(|imported| imported.n_new > 0);
     let leaving = (start.n_leaving > 0).then(|| start::leaving_words(&summary::jobs(start.n_leaving), has_new));
     if start.counts.n_unfinished() == 0 {

@@ -7,7 +7,7 @@ use crate::cli::flags::ProgressArgs;
 use crate::cli::flags::manifest::{ManifestArgs, choice, source};
 use crate::cli::flags::provider::ProviderArgs;
 use crate::cli::messages::progress::operation_progress;
-use crate::cli::messages::{diagnostics, summary};
+use crate::cli::messages::{diagnostics, notes, summary};
 use crate::cli::output::{fail, print};
 use crate::manifest;
 use crate::model::escape::escape;
@@ -81,7 +81,7 @@ pub(crate) fn validate(args: &ValidateArgs) -> Exit {
                 let near = summary::near(&chosen);
                 format!("chosen: {} ({}){near}", summary::jobs(chosen.counts.n_jobs()), summary::choosing(&choice))
             });
-            let notes: String = summary::notes(&manifest).chain(chosen).map(|note| note + "\n").collect();
+            let notes: String = notes::notes(&manifest).chain(chosen).map(|note| note + "\n").collect();
             print(&format!("{path}: {}, no mistakes\n{notes}", summary::jobs(manifest.n_jobs())))
         }
         Err(error) => diagnostics::refuse(&error, &source),

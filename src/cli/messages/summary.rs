@@ -11,11 +11,9 @@ use crate::cli::messages::local_time::beside;
 use crate::cli::messages::start;
 use crate::engine::spending::CostLimitReached;
 use crate::engine::turn::StopReason;
-use crate::manifest::Manifest;
-use crate::manifest::places::PlaceList;
 use crate::model::choice::{Chosen, JobChoice};
 use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::escape::{escape, excerpt, grouped};
+use crate::model::escape::{escape, excerpt};
 use crate::model::event::Stage;
 use crate::model::outcome::FaultKind;
 use crate::model::percentage::Percentage;
@@ -187,64 +185,6 @@ fn other_sizes_words(sizes: &OtherSizes) -> Option<String> {
     let OtherSize { index, asked, received } = sizes.first?;
     let have = if sizes.n == 1 { "1 image has".to_owned() } else { format!("{} images have", sizes.n) };
     Some(format!("note: {have} another size than was asked for, such as {index:06}: {received} instead of {asked}"))
-}
-
-/// Says which columns of a manifest are used as what, and which are only carried through. `None` if the titles say it all.
-fn columns(manifest: &Manifest) -> Option<String> {
-    const SHOWN_MAX: usize = 12;
-    let (used, carried) = (manifest.used_columns(), manifest.columns());
-    let is_plain = |(title, field): &(String, String)| title == field;
-    if used.is_empty() || carried.is_empty() && used.iter().all(is_plain) {
-        return None;
-    }
-    let listed = |mut texts: Vec<String>| {
-        let n_more = texts.len().saturating_sub(SHOWN_MAX);
-        texts.truncate(SHOWN_MAX);
-        let more = if n_more > 0 { format!(" and {n_more} more") } else { String::new() };
-        texts.join(", ") + &more
-    };
-    let shown = |(title, field): &(String, String)| {
-        if title == field { escape(field) } else { format!("{field} (from {})", escape(title)) }
-    };
-    let used = listed(used.iter().map(shown).collect());
-    let carried = match carried {
-        [] => String::new(),
-        carried => {
-            format!("; carried through and not sent: {}", listed(carried.iter().map(|name| escape(name)).collect()))
-        }
-    };
-    Some(format!("columns: {used}{carried}"))
-}
-
-/// Says which columns are used, and which entries are skipped or repeated, line by line.
-pub(crate) fn notes(manifest: &Manifest) -> impl Iterator<Item = String> {
-    columns(manifest).into_iter().chain(skipped(manifest)).chain(repeated(manifest))
-}
-
-/// Says which prompts are repeated with the same parameters. `None` if there are none.
-fn repeated(manifest: &Manifest) -> Option<String> {
-    let repeats = manifest.repeats();
-    let (n, n_again) = (repeats.n(), repeats.n_again());
-    let prompts = match n {
-        0 => return None,
-        1 => format!("1 prompt is repeated {} times", n_again + 1),
-        n => format!("{} prompts are repeated, in {} entries", grouped(n), grouped(n + n_again)),
-    };
-    let places: Vec<_> = repeats.places().map(PlaceList::words).collect();
-    let more = if n > places.len() as u64 { "; ..." } else { "" };
-    let made = if manifest.source().is_unique {
-        "only the first of each is made (--unique)"
-    } else {
-        "each is a job of its own, and --unique makes only the first"
-    };
-    Some(format!("repeated: {prompts} with the same parameters ({}{more}); {made}", places.join("; ")))
-}
-
-/// Says which entries are skipped. `None` if there are none.
-fn skipped(manifest: &Manifest) -> Option<String> {
-    let places = manifest.skipped();
-    let n = if places.n() == 1 { "1 entry".to_owned() } else { format!("{} entries", places.n()) };
-    (places.n() > 0).then(|| format!("skipped: {n} ({})", places.words()))
 }
 
 /// Names the options that choose jobs, such as `--where and --sample`. Empty if all are chosen.
