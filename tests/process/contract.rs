@@ -210,6 +210,22 @@ fn a_mistyped_address_can_be_corrected() {
     let other = bench.output(&["run", "prompts.csv", "-o", "out", "--base-url", &wrong.url]);
     expect_code(&other, 2);
     assert!(stderr(&other).contains("its tasks are at modelscope http://127.0.0.1"), "{}", stderr(&other));
+    let remedy = format!("; repeat --base-url {}, or choose another output folder (-o)", bench.simulator.url());
+    assert!(stderr(&other).contains(&remedy), "{}", stderr(&other));
+}
+
+/// Goal: an API that names a field of the request is not taken for a wrong address or token. Method: one that refuses every size.
+#[test]
+fn a_refused_field_is_to_be_corrected() {
+    let body = br#"{"errors":{"message":"size must be in the range [512x512, 2048x2048]"},"request_id":"r-1"}"#;
+    let strict = Host::new(|_| response("400 Bad Request", "Content-Type: application/json\r\n", body));
+    let bench = Bench::new(quick());
+    bench.csv(6);
+    let refused = bench.output(&["run", "prompts.csv", "-o", "out", "--base-url", &strict.url]);
+    let words = stderr(&refused);
+    expect_code(&refused, 3);
+    assert!(words.contains("2048x2048] (400); correct what the API names, and run again\n"), "{words}");
+    assert!(!words.contains("token") && !words.contains("same command again"), "{words}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::model::choice::{Chosen, JobChoice};
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::escape::{escape, excerpt};
 use crate::model::event::Stage;
-use crate::model::outcome::FaultKind;
+use crate::model::outcome::{Fault, FaultKind};
 use crate::model::percentage::Percentage;
 use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
@@ -87,6 +87,8 @@ pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Optio
     let n = counts.n_unfinished();
     if let Some(StopReason::Cost(_)) = stop {
         lines.push(format!("run the same command again with a higher --max-cost to resume: {} unfinished", jobs(n)));
+    } else if n > 0 && matches!(stop, Some(StopReason::Refused(fault)) if is_about_request(fault)) {
+        lines.push(format!("{} unfinished", jobs(n)));
     } else if n > 0 && matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
         lines.push(format!("run the same command again to resume: {} unfinished", jobs(n)));
     } else if exit != Exit::Part {
@@ -289,6 +291,8 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
         }
         StopReason::Quota(fault) => {
             let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
+            } else if is_about_request(fault) {
+                "; correct what the API names, and run again"
             let when = resets_at.map_or_else(String::new, |resets_at| come_back(resets_at, *ended_at));
             format!("stopped: {}{when}", escape(&fault.message))
         }
@@ -325,6 +329,14 @@ fn capped_words(capped: &CostLimitReached) -> String {
     let (Some(cost), Some(next)) = (cost, next) else {
         return escape(&format!("stopped at {limit}: a price is not known, so nothing more is submitted"));
     };
+/// Returns whether an API has read the request and refuses what it says. The address and the token are then right.
+fn is_about_request(fault: &Fault) -> bool {
+    fault.kind == FaultKind::InvalidRequest
+        && [400, 422].iter().any(|status| {
+            fault.message.contains(&format!("({status})")) || fault.message.contains(&format!("({status}, "))
+        })
+}
+
     let doubts = match cost.n_in_doubt {
         0 => String::new(),
         1 => " (1 submission in doubt counts in full)".to_owned(),

@@ -37,3 +37,20 @@ fn a_share_is_reached_exactly_or_not() {
     assert_eq!(share_words(share, &counts(9799, 201)), "97.9% succeeded, below the required 98% (--fail-under)");
     assert_eq!(share_words(share, &counts(98, 2)), "98.0% succeeded (required: 98%, --fail-under)");
 }
+
+/// Goal: the remedy follows what was refused. Method: refusals of a field, of the model, of the address and of a gateway.
+#[test]
+fn a_refused_field_blames_neither_the_address_nor_the_token() {
+    let is_request = |kind, words: &str| is_about_request(&Fault::new(kind, words));
+    let size = "size must be in the range [512x512, 2048x2048] (400)";
+    assert!(is_request(FaultKind::InvalidRequest, size));
+    assert!(is_request(FaultKind::InvalidRequest, "no such size (422, invalid_size)"));
+    for (kind, words) in [
+        (FaultKind::Unauthorized, "the token is refused (401)"),
+        (FaultKind::InvalidRequest, "no such model (404)"),
+        (FaultKind::Rejected, "forbidden (403)"),
+        (FaultKind::Rejected, "status 400, not in the API's format"),
+    ] {
+        assert!(!is_request(kind, words), "{words}");
+    }
+}
