@@ -121,6 +121,34 @@ fn a_quiet_run_says_that_jobs_have_no_image() {
     assert_eq!((gone.status.code(), stderr(&gone).as_str()), (Some(100), line));
 }
 
+/// Goal: a quiet run that stops early says why, in one line. Method: a limit on the jobs, of a run and of a retry, and one on the failures.
+#[test]
+fn a_quiet_run_says_why_it_stopped() {
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
+    bench.csv(3);
+    let url = bench.simulator.url();
+    for (args, code, line) in [
+        (
+            &["run", "prompts.csv", "-o", "out", "--base-url", url, "-q", "--limit", "2"][..],
+            5,
+            "this part is done: 2 jobs done, 1 outstanding; run the same command for more\n",
+        ),
+        (
+            &["retry", "out", "--only", "moderated", "-q", "--limit", "1"],
+            5,
+            "this part is done: 1 job done, 1 outstanding; run the same command for more\n",
+        ),
+        (
+            &["run", "prompts.csv", "-o", "few", "--base-url", url, "-q", "-j", "1", "--max-failures", "1"],
+            75,
+            "stopped: 1 job failed (--max-failures)\n",
+        ),
+    ] {
+        let quiet = bench.output(args);
+        assert_eq!((quiet.status.code(), stderr(&quiet).as_str()), (Some(code), line), "{args:?}");
+    }
+}
+
 /// Goal: a folder of runs is listed. Method: make two runs, one of them incomplete, a damaged one and other folders.
 #[test]
 fn the_status_of_a_folder_of_runs_lists_them() {

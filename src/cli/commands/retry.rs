@@ -109,8 +109,10 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
         if let Some(line) = summary::gallery(&summary, &args.out) {
             print_message(&line);
         }
-    } else if args.show.quiet && exit == Exit::Failures {
-        print_message(&summary::failed_quietly(&summary, &args.out));
+    } else if args.show.quiet
+        && let Some(line) = summary::quiet_words(&summary, &args.out, exit)
+    {
+        print_message(&line);
     }
     let exit = args.reports.write(&args.out, &summary, exit);
     ended(&args.show, exit, Some(&summary));

@@ -178,8 +178,10 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
                 if let Some(line) = summary::gallery(&summary, &out).filter(|_| !args.gallery) {
                     print_message(&line);
                 }
-            } else if args.show.quiet && exit == Exit::Failures {
-                print_message(&summary::failed_quietly(&summary, &out));
+            } else if args.show.quiet
+                && let Some(line) = summary::quiet_words(&summary, &out, exit)
+            {
+                print_message(&line);
             }
             let exit = args.reports.write(&out, &summary, exit);
             let exit = if args.gallery {

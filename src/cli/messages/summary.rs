@@ -110,6 +110,14 @@ pub(crate) fn next_steps_after_any_end(counts: &StatusCounts, out: &str) -> Vec<
     lines
 }
 
+/// Formats the only line of a quiet run that stopped early, or whose jobs have not all their images. `None` if there is nothing to say.
+pub(crate) fn quiet_words(summary: &Summary, out: &Path, exit: Exit) -> Option<String> {
+    match &summary.stop {
+        Some(stop) => Some(stopped(stop, summary)),
+        None => (exit == Exit::Failures).then(|| failed_quietly(summary, out)),
+    }
+}
+
 /// Names the commands that continue a run that has come to its end. Empty if every job has its image.
 fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
     let mut lines = vec![];
@@ -154,7 +162,7 @@ fn not_remade(summary: &Summary) -> Vec<String> {
 }
 
 /// Formats the only line of a quiet run whose jobs have not all their images.
-pub(crate) fn failed_quietly(summary: &Summary, out: &Path) -> String {
+fn failed_quietly(summary: &Summary, out: &Path) -> String {
     let Summary { counts, present, restored, .. } = summary;
     let n = counts.n_jobs() - counts.n_succeeded + present.n_missing;
     let out = escape(&out.display().to_string());
@@ -284,6 +292,8 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
             let words = escape(&fault.message);
             let check = if words.contains("--base-url") {
                 ""
+            } else if is_about_request(fault) {
+                "; correct what the API names, and run again"
             } else {
                 "; check the address (--base-url), the model and the token"
             };
@@ -291,8 +301,6 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
         }
         StopReason::Quota(fault) => {
             let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
-            } else if is_about_request(fault) {
-                "; correct what the API names, and run again"
             let when = resets_at.map_or_else(String::new, |resets_at| come_back(resets_at, *ended_at));
             format!("stopped: {}{when}", escape(&fault.message))
         }
@@ -322,13 +330,6 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
     }
 }
 
-/// Formats where the limit on the cost stopped a run.
-fn capped_words(capped: &CostLimitReached) -> String {
-    let CostLimitReached { cost, next, max, unit } = capped;
-    let limit = format!("--max-cost {}", max.with_unit(unit));
-    let (Some(cost), Some(next)) = (cost, next) else {
-        return escape(&format!("stopped at {limit}: a price is not known, so nothing more is submitted"));
-    };
 /// Returns whether an API has read the request and refuses what it says. The address and the token are then right.
 fn is_about_request(fault: &Fault) -> bool {
     fault.kind == FaultKind::InvalidRequest
@@ -337,6 +338,13 @@ fn is_about_request(fault: &Fault) -> bool {
         })
 }
 
+/// Formats where the limit on the cost stopped a run.
+fn capped_words(capped: &CostLimitReached) -> String {
+    let CostLimitReached { cost, next, max, unit } = capped;
+    let limit = format!("--max-cost {}", max.with_unit(unit));
+    let (Some(cost), Some(next)) = (cost, next) else {
+        return escape(&format!("stopped at {limit}: a price is not known, so nothing more is submitted"));
+    };
     let doubts = match cost.n_in_doubt {
         0 => String::new(),
         1 => " (1 submission in doubt counts in full)".to_owned(),
