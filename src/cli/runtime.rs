@@ -6,8 +6,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ShowArgs;
+use crate::cli::flags::reports::PrintedError;
 use crate::cli::messages::progress::operation_progress;
-use crate::cli::output::fail;
 use crate::cli::signals;
 use crate::driver::stop::{StopReceiver, stopper};
 use crate::model::progress::Progress;
@@ -19,18 +19,21 @@ pub(super) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// Runs work that signals can stop, and prints its error.
+/// Runs work that signals can stop, and prints its error, which it returns too.
 pub(super) fn drive<T>(
     show: &ShowArgs,
     work: impl AsyncFnOnce(&PrintAbove, &mut dyn Progress, &mut StopReceiver) -> Result<T, RunError>,
-) -> Result<T, Exit> {
-    let runtime = runtime().map_err(|error| fail(Exit::Error, &error))?;
+) -> Result<T, PrintedError> {
+    let runtime = runtime().map_err(|error| PrintedError::print(Exit::Error, &error))?;
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         let above = PrintAbove::default();
         let mut progress = operation_progress(show.display(), &above);
-        signals::listen(stopper, show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
-        work(&above, &mut *progress, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
+        signals::listen(stopper, show.quiet, above.clone())
+            .map_err(|error| PrintedError::print(Exit::Error, &error))?;
+        work(&above, &mut *progress, &mut stops)
+            .await
+            .map_err(|error| PrintedError::print(Exit::of_error(&error), &error))
     });
     runtime.shutdown_background();
     ended

@@ -90,7 +90,8 @@ impl ReportRequest {
         ReportError::Write { path: self.path.clone(), cause }
     }
 
-    fn write(&self, run: &dyn RunReader, facts: &RunReport) -> Result<(), ReportError> {
+    /// Writes the report, with the jobs of this run; `None` if a command failed before it had any.
+    fn write(&self, run: Option<&dyn RunReader>, facts: &RunReport) -> Result<(), ReportError> {
         let mut whole = AtomicFile::create(&self.path).map_err(|cause| self.error(cause))?;
         let out = BufWriter::new(&mut whole);
         let report = (self.spec.begin)(Box::new(out), facts).map_err(|cause| self.error(cause))?;
@@ -102,11 +103,13 @@ impl ReportRequest {
 
 /// Passes every job of the manifest to a report, and finishes it.
 fn write_jobs(
-    run: &dyn RunReader,
+    run: Option<&dyn RunReader>,
     mut report: Box<dyn ReportWriter + '_>,
     error: impl Fn(io::Error) -> ReportError,
 ) -> Result<(), ReportError> {
-    run.for_each_job(JobSet::InManifest, |known| report.job(&known).map_err(&error))?;
+    if let Some(run) = run {
+        run.for_each_job(JobSet::InManifest, |known| report.job(&known).map_err(&error))?;
+    }
     report.finish().map_err(error)
 }
 
@@ -131,13 +134,19 @@ pub fn write(
             (cost, _) => cost,
         };
         let facts = RunReport { provider: run.provider()?, counts: run.counts()?, cost, ..facts };
-        requests.iter().try_for_each(|requests| requests.write(&*run, &facts))?;
-        Ok(summary.map_or(Ok(()), |path| append(path, &*run, facts)))
+        requests.iter().try_for_each(|requests| requests.write(Some(&*run), &facts))?;
+        Ok(summary.map_or(Ok(()), |path| append(path, Some(&*run), facts)))
     })
 }
 
+/// Writes the reports of a command that failed before it had any job to report. What an earlier run reported does not stay.
+pub fn write_error(requests: &[ReportRequest], summary: Option<&Path>, facts: RunReport) -> Result<(), ReportError> {
+    requests.iter().try_for_each(|request| request.write(None, &facts))?;
+    summary.map_or(Ok(()), |path| append(path, None, facts))
+}
+
 /// Appends the page to the file that GitHub reads after the step. Content from other programs stays.
-fn append(path: &Path, run: &dyn RunReader, facts: RunReport) -> Result<(), ReportError> {
+fn append(path: &Path, run: Option<&dyn RunReader>, facts: RunReport) -> Result<(), ReportError> {
     let error = |cause| ReportError::Write { path: path.to_owned(), cause };
     let mut page = Vec::new();
     write_jobs(run, Box::new(MarkdownReport::new(&mut page, facts)), error)?;

@@ -170,6 +170,45 @@ fn a_run_that_stops_leaves_reports_and_the_next_one_replaces_them() {
     assert_eq!(junit(&bench).number("tests"), 20);
 }
 
+/// Goal: a command that fails before it begins leaves no report of an earlier run, and its own says the error. Method: a run without a token, one
+/// with a mistake in its manifest, a retry of no run; and the summary of a step.
+#[test]
+fn a_command_that_fails_leaves_its_error_in_place_of_old_reports() {
+    let bench = Bench::new(quick());
+    bench.write("good.csv", "prompt\na heron\n");
+    bench.write("bad.csv", "prompt,seed\na heron,many\n");
+    for (args, has_token, code, words) in [
+        (&["run", "good.csv", "-o", "out"][..], false, 3, "could not find a token"),
+        (&["run", "bad.csv", "-o", "out"], true, 2, "bad.csv:2"),
+        (&["retry", "none"], true, 2, "could not find a run in none"),
+        (&["redo", "none", "1"], true, 2, "could not find a run in none"),
+    ] {
+        for name in ["r.xml", "r.json", "r.md"] {
+            bench.write(name, "yesterday");
+        }
+        bench.write("step.md", "before\n");
+        let mut command = bench.command(&[args, &ALL].concat());
+        if !has_token {
+            command.env_remove("MODELSCOPE_API_KEY");
+        }
+        let failed = command.env("GITHUB_STEP_SUMMARY", bench.path("step.md")).output().unwrap();
+        expect_code(&failed, code);
+        let suites = junit(&bench);
+        suites.check();
+        assert_eq!((suites.number("tests"), suites.number("errors"), suites.number("failures")), (1, 1, 0));
+        let case = suites.children[0].all("testcase")[0];
+        assert!(case.all("error")[0].attributes["message"].contains(words), "{case:?}");
+        let told = json(&bench);
+        assert_eq!((told["stop"].as_str(), told["exit_code"].as_i64()), (Some("error"), Some(code.into())));
+        assert!(told["stop_reason"].as_str().unwrap().contains(words), "{told}");
+        for name in ["r.md", "step.md"] {
+            let page = fs::read_to_string(bench.path(name)).unwrap();
+            assert!(page.contains("❌") && page.contains("**error: could not"), "{args:?}: {page}");
+            assert_eq!(page.contains("before"), name == "step.md");
+        }
+    }
+}
+
 #[test]
 fn a_report_that_cannot_be_written_is_known_before_anything_is_sent() {
     let bench = Bench::new(quick());

@@ -96,7 +96,8 @@ pub(crate) fn redo(args: &RedoArgs) -> Exit {
     });
     let summary = match redone {
         Ok(summary) => summary,
-        Err(exit) => {
+        Err(failure) => {
+            let exit = args.reports.write_error(&args.out, "", &failure);
             ended(&args.show, exit, None);
             return exit;
         }

@@ -94,7 +94,8 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
     });
     let (n_tried, summary) = match retried {
         Ok(retried) => retried,
-        Err(exit) => {
+        Err(failure) => {
+            let exit = args.reports.write_error(&args.out, "", &failure);
             ended(&args.show, exit, None);
             return exit;
         }
@@ -119,9 +120,6 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
     exit
 }
 
-fn failure_kind(text: &str) -> Result<String, String> {
-    let text = if text.trim() == "timeout" { "task_lost" } else { text.trim() };
-    let is_known = FaultKind::CODES.contains(&text);
 /// Formats why there is nothing to retry: the jobs that are left out, and what selects them.
 fn nothing_words(counts: &StatusCounts, has_only: bool) -> String {
     let failed = if has_only { "failed of another kind (without --only)" } else { "failed in doubt (--only in_doubt)" };
@@ -139,6 +137,9 @@ fn nothing_words(counts: &StatusCounts, has_only: bool) -> String {
     }
 }
 
+fn failure_kind(text: &str) -> Result<String, String> {
+    let text = if text.trim() == "timeout" { "task_lost" } else { text.trim() };
+    let is_known = FaultKind::CODES.contains(&text);
     is_known.then(|| text.to_owned()).ok_or_else(|| format!("the kinds are timeout, {}", FaultKind::CODES.join(", ")))
 }
 

@@ -12,7 +12,7 @@ use crate::cli::flags::folders::folder;
 use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
 use crate::cli::flags::named::{NamedValue, for_own, of_rows, own_token};
 use crate::cli::flags::provider::{ProviderArgs, base_url_help};
-use crate::cli::flags::reports::ReportArgs;
+use crate::cli::flags::reports::{PrintedError, ReportArgs};
 use crate::cli::flags::shared::{WorkRequest, images_at};
 use crate::cli::flags::style::StyleArgs;
 use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, PaceArgs, ShowArgs};
@@ -38,7 +38,7 @@ use crate::run::credentials::Credentials;
 use crate::run::error::RunError;
 use crate::run::options::Options;
 use crate::run::outputs;
-use crate::run::summary::RunStart;
+use crate::run::summary::{RunStart, Summary};
 
 /// Text below the flags in the help; `$TOKEN` stands for the variable of the default provider's token.
 const HELP: &str = "\
@@ -142,9 +142,9 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
         (Ok(options), Some(ledger)) => return run_shared(args, &options, ledger),
         (Err(exit), _) => return exit,
     };
-    let out = options.out.clone();
+    let (out, provider) = (options.out.clone(), args.provider.provider.name);
     if let Some(conflict) = outputs::check_gallery(&out).err().filter(|_| args.gallery) {
-        return fail(Exit::Usage, &conflict);
+        return args.reports.write_error(&out, provider, &PrintedError::print(Exit::Usage, &conflict));
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -153,46 +153,27 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
     let above = PrintAbove::default();
     let ended_with = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
-        signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
+        signals::listen(stopper, args.show.quiet, above.clone())
+            .map_err(|error| PrintedError::print(Exit::Error, &error))?;
         let make_reporters = |start: &RunStart<'_>| make_reporters(args, &out, start, &above);
         let mut progress = operation_progress(args.show.display(), &above);
         let source = source(&args.manifest, args.provider.provider);
         run::run(options, make_reporters, &mut *progress, &mut stops).await.map_err(|error| match &error {
-            RunError::Manifest(error) => diagnostics::refuse(error, &source),
-            error => fail(Exit::of_error(error), error),
+            RunError::Manifest(error) => {
+                PrintedError { exit: diagnostics::refuse(error, &source), error: format!("error: {error}") }
+            }
+            error => PrintedError::print(Exit::of_error(error), error),
         })
     });
     // The process does not wait for an image that a slow disk still writes: the next run downloads it again.
     runtime.shutdown_background();
     match ended_with {
-        Err(exit) => {
+        Err(failure) => {
+            let exit = args.reports.write_error(&out, provider, &failure);
             ended(&args.show, exit, None);
             exit
         }
-        Ok(summary) => {
-            let exit = Exit::of_summary(&summary, args.reports.fail_under);
-            if args.show.is_for_people() {
-                for line in summary::words(&summary, &out, exit, args.reports.fail_under) {
-                    print_message(&line);
-                }
-                if let Some(line) = summary::gallery(&summary, &out).filter(|_| !args.gallery) {
-                    print_message(&line);
-                }
-            } else if args.show.quiet
-                && let Some(line) = summary::quiet_words(&summary, &out, exit)
-            {
-                print_message(&line);
-            }
-            let exit = args.reports.write(&out, &summary, exit);
-            let exit = if args.gallery {
-                let mut progress = operation_progress(args.show.display(), &above);
-                gallery::after_run(&out, args.show.quiet, exit, &mut *progress)
-            } else {
-                exit
-            };
-            ended(&args.show, exit, Some(&summary));
-            exit
-        }
+        Ok(summary) => finish(args, &out, &summary, &above),
     }
 }
 
@@ -229,6 +210,32 @@ fn run_shared(args: &RunArgs, options: &Options, ledger: &str) -> Exit {
         show: &args.show,
     };
     shared_run::run(options, request)
+}
+
+/// Prints the summary, writes the reports and the gallery, and returns the exit code.
+fn finish(args: &RunArgs, out: &Path, summary: &Summary, above: &PrintAbove) -> Exit {
+    let exit = Exit::of_summary(summary, args.reports.fail_under);
+    if args.show.is_for_people() {
+        for line in summary::words(summary, out, exit, args.reports.fail_under) {
+            print_message(&line);
+        }
+        if let Some(line) = summary::gallery(summary, out).filter(|_| !args.gallery) {
+            print_message(&line);
+        }
+    } else if args.show.quiet
+        && let Some(line) = summary::quiet_words(summary, out, exit)
+    {
+        print_message(&line);
+    }
+    let exit = args.reports.write(out, summary, exit);
+    let exit = if args.gallery {
+        let mut progress = operation_progress(args.show.display(), above);
+        gallery::after_run(out, args.show.quiet, exit, &mut *progress)
+    } else {
+        exit
+    };
+    ended(&args.show, exit, Some(summary));
+    exit
 }
 
 /// Returns the settings for the estimate of this run.

@@ -89,7 +89,7 @@ fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progres
     });
     let summary = match ended {
         Ok(summary) => summary,
-        Err(exit) => return exit,
+        Err(failure) => return failure.exit,
     };
     let after = match run_verify(&args.out, args.ledger.consent.consent(), progress) {
         Ok(after) => after,

@@ -1,6 +1,7 @@
 //! CI output of a run: report files, the GitHub step summary, and an exit code that tolerates some failures.
 
 use std::env;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,6 +9,7 @@ use clap::Args;
 use crate::cli::exit::Exit;
 use crate::cli::messages::summary::stopped;
 use crate::cli::output::{fail, print_message};
+use crate::driver::clock::Clock;
 use crate::model::percentage::Percentage;
 use crate::model::snapshot::StopCode;
 use crate::report::ci::{RunReport, registry};
@@ -26,6 +28,25 @@ pub(crate) struct ReportArgs {
     /// Minimum success rate, for example 98%: a finished run that reaches it exits with 0 even if some jobs failed
     #[arg(long, value_name = "P%", env = "PROMPTBATCH_FAIL_UNDER")]
     pub fail_under: Option<Percentage>,
+}
+
+/// Error of a command that has no jobs to report: its exit code and its words, which are printed already.
+#[derive(Debug)]
+pub(crate) struct PrintedError {
+    pub exit: Exit,
+    pub error: String,
+}
+
+impl PrintedError {
+    /// Prints an error.
+    pub(crate) fn print(exit: Exit, error: &dyn Error) -> Self {
+        Self { exit: fail(exit, error), error: format!("error: {error}") }
+    }
+}
+
+/// Returns the path of GitHub's step summary; `None` elsewhere.
+fn step_summary() -> Option<PathBuf> {
+    env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// Describes the flag, with the names of all reports.
@@ -48,9 +69,13 @@ impl ReportArgs {
     /// Writes the requested reports of a run. A report that cannot be written is an error, an unwritable step summary
     /// is not.
     pub(crate) fn write(&self, out: &Path, summary: &Summary, exit: Exit) -> Exit {
-        let step = env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty()).map(PathBuf::from);
-        match reports::write(out, &self.report, step.as_deref(), summary.price.as_ref(), self.facts(out, summary, exit))
-        {
+        match reports::write(
+            out,
+            &self.report,
+            step_summary().as_deref(),
+            summary.price.as_ref(),
+            self.facts(out, summary, exit),
+        ) {
             Ok(Ok(())) => exit,
             Ok(Err(error)) => {
                 print_message(&format!("warning: {error} ({STEP_SUMMARY})"));
@@ -60,6 +85,17 @@ impl ReportArgs {
                 Exit::Done => fail(Exit::Error, &error),
                 exit => fail(exit, &error),
             },
+        }
+    }
+
+    /// Writes the requested reports of a command that failed with this error: what an earlier run reported does not stay. Returns the exit
+    /// code of the error.
+    pub(crate) fn write_error(&self, out: &Path, provider: &str, failure: &PrintedError) -> Exit {
+        let at = Clock::system().now().wall();
+        let facts = RunReport::of_error(out, provider, failure.error.clone(), failure.exit.code(), at);
+        match reports::write_error(&self.report, step_summary().as_deref(), facts) {
+            Ok(()) => failure.exit,
+            Err(error) => fail(failure.exit, &error),
         }
     }
 

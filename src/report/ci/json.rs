@@ -5,7 +5,7 @@
 //! | `v` | version of this format: a version may gain fields, and never renames or drops one |
 //! | `out`, `provider` | output folder, and the provider that made the images |
 //! | `exit_code` | exit code of the program |
-//! | `stop`, `stop_reason` | why the run stopped before its end, as a word (`interrupted`, `unauthorized`, `refused`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`) and a sentence; else `null` |
+//! | `stop`, `stop_reason` | why the run stopped before its end, as a word (`interrupted`, `unauthorized`, `refused`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`, or `error` for a command that failed before it began) and a sentence; else `null` |
 //! | `ended_at`, `seconds` | end of the run as RFC 3339 in UTC, and its duration |
 //! | `counts` | `jobs`, `succeeded`, `failed`, `moderated`, `in_doubt`, `running`, `pending` |
 //! | `success_share`, `fail_under` | share of the jobs that succeeded, 0 to 1; the required share as the user wrote it, or `null` |

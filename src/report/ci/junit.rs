@@ -39,10 +39,11 @@ impl<W: Write> JunitReport<W> {
     pub(crate) fn new(out: W, facts: &RunReport) -> io::Result<Self> {
         let mut junit = Self { xml: Writer::new_with_indent(out, b' ', 1), class: class(&facts.name) };
         let StatusCounts { n_failed, n_moderated, n_in_doubt, n_pending, n_running, .. } = facts.counts;
+        let n_errors = u64::from(facts.error().is_some());
         let totals = [
-            ("tests", facts.counts.n_jobs().to_string()),
+            ("tests", (facts.counts.n_jobs() + n_errors).to_string()),
             ("failures", (n_failed + n_moderated).to_string()),
-            ("errors", n_in_doubt.to_string()),
+            ("errors", (n_in_doubt + n_errors).to_string()),
             ("time", format!("{:.3}", facts.elapsed.as_secs_f64())),
         ];
         junit.xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
@@ -63,7 +64,24 @@ impl<W: Write> JunitReport<W> {
         push(&mut suite, "hostname", HOST);
         junit.xml.write_event(Event::Start(suite))?;
         junit.properties(facts)?;
+        if let Some(error) = facts.error() {
+            junit.error(error)?;
+        }
         Ok(junit)
+    }
+
+    /// Writes the only case of a command that failed before it had any job to report.
+    fn error(&mut self, error: &str) -> io::Result<()> {
+        let mut case = BytesStart::new("testcase");
+        push(&mut case, "name", "promptbatch");
+        push(&mut case, "classname", &self.class);
+        push(&mut case, "time", "0.000");
+        self.xml.write_event(Event::Start(case))?;
+        let mut verdict = BytesStart::new("error");
+        push(&mut verdict, "type", "error");
+        push(&mut verdict, "message", &excerpt(error, REASON_CHARS_MAX));
+        self.xml.write_event(Event::Empty(verdict))?;
+        self.xml.write_event(Event::End(BytesEnd::new("testcase")))
     }
 
     fn properties(&mut self, facts: &RunReport) -> io::Result<()> {

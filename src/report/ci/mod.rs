@@ -9,6 +9,7 @@ pub mod markdown;
 pub mod registry;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::model::cost::Cost;
@@ -47,9 +48,38 @@ pub struct RunReport {
     pub fail_under: Option<String>,
 }
 
+/// Word of [`RunReport::stop`] for a command that failed before it had any job to report.
+const ERROR: &str = "error";
+
 impl RunReport {
-    /// Returns the share of the jobs that have their image, from 0 to 1. Returns 1 for a run without jobs.
+    /// Returns the report of a command that failed with this error, and that has no jobs to report.
+    pub fn of_error(out: &Path, provider: &str, error: String, exit_code: u8, at: Timestamp) -> Self {
+        Self {
+            name: out.file_name().unwrap_or(out.as_os_str()).to_string_lossy().into_owned(),
+            out: out.display().to_string(),
+            provider: provider.to_owned(),
+            counts: StatusCounts::default(),
+            incidents: RunStats::default(),
+            stop: Some((ERROR, error)),
+            exit_code,
+            ended_at: at,
+            elapsed: Duration::ZERO,
+            n_ended: 0,
+            cost: None,
+            fail_under: None,
+        }
+    }
+
+    /// Returns the error of a command that failed before it had any job to report; `None` if it had.
+    fn error(&self) -> Option<&str> {
+        self.stop.as_ref().filter(|(word, _)| *word == ERROR).map(|(_, error)| error.as_str())
+    }
+
+    /// Returns the share of the jobs that have their image, from 0 to 1. Returns 1 for a run without jobs, and 0 for an error.
     pub fn success_share(&self) -> f64 {
+        if self.error().is_some() {
+            return 0.0;
+        }
         #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
         let [n, of] = [self.counts.n_succeeded, self.counts.n_jobs()].map(|n| n as f64);
         if of > 0.0 { n / of } else { 1.0 }
