@@ -11,6 +11,9 @@ const SPLITS_MAX: usize = 16;
 /// Largest share: a larger one would leave nothing to the other splits.
 const SHARE_MAX: f64 = 1e9;
 
+/// Largest error of the sum of parts of one: thirds may be written as 0.33.
+const SUM_ERROR_MAX: f64 = 0.015;
+
 /// Maximum length of a name, in characters.
 const NAME_CHARS_MAX: usize = 40;
 
@@ -20,10 +23,16 @@ pub struct Splits(Vec<(String, f64)>);
 
 /// Error for a text that does not name splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a split is a name of letters, digits and _, such as train, or several of them with shares: train=0.9,test=0.1"
-)]
-pub struct SplitsError;
+pub enum SplitsError {
+    /// Text of another form.
+    #[error(
+        "a split is a name of letters, digits and _, such as train, or several of them with shares: train=0.9,test=0.1"
+    )]
+    Form,
+    /// Shares that are parts of one, and are too much or too little together.
+    #[error("the shares do not add up to 1; correct them, or write whole numbers as weights, such as train=9,test=2")]
+    Sum,
+}
 
 impl Splits {
     /// Returns the names of the splits.
@@ -57,20 +66,25 @@ impl FromStr for Splits {
         let is_one = !text.contains([',', '=']);
         for part in text.split(',') {
             let (name, share) = match part.split_once('=') {
-                Some((name, share)) => (name, share.trim().parse().map_err(|_| SplitsError)?),
+                Some((name, share)) => (name, share.trim().parse().map_err(|_| SplitsError::Form)?),
                 None if is_one => (part, 1.0),
-                None => return Err(SplitsError),
+                None => return Err(SplitsError::Form),
             };
             let name = name.trim();
             let is_word = (1..=NAME_CHARS_MAX).contains(&name.len())
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             let is_new = !splits.iter().any(|(other, _): &(String, f64)| other.eq_ignore_ascii_case(name));
             if !(is_word && is_new && share > 0.0 && share <= SHARE_MAX) {
-                return Err(SplitsError);
+                return Err(SplitsError::Form);
             }
             splits.push((name.to_owned(), share));
         }
-        if splits.len() > SPLITS_MAX { Err(SplitsError) } else { Ok(Self(splits)) }
+        if splits.len() > SPLITS_MAX {
+            return Err(SplitsError::Form);
+        }
+        let sum: f64 = splits.iter().map(|(_, share)| share).sum();
+        let are_parts = splits.iter().all(|(_, share)| *share <= 1.0) && splits.iter().any(|(_, share)| *share < 1.0);
+        if are_parts && (sum - 1.0).abs() > SUM_ERROR_MAX { Err(SplitsError::Sum) } else { Ok(Self(splits)) }
     }
 }
 
@@ -98,7 +112,13 @@ mod tests {
         for text in
             ["", "a b", "../x", "a=1,a=2", "a=1,A=2", "a,b", "a=1,b", "a=0,b=1", "a=-1,b=1", "a=nan,b=1", "a=x", "a=1,"]
         {
-            assert_eq!(text.parse::<Splits>(), Err(SplitsError), "{text:?}");
+            assert_eq!(text.parse::<Splits>(), Err(SplitsError::Form), "{text:?}");
+        }
+        for text in ["train=0.9,test=0.2", "train=0.8,test=0.1", "train=0.5", "a=1,b=0.1"] {
+            assert_eq!(text.parse::<Splits>(), Err(SplitsError::Sum), "{text:?}");
+        }
+        for text in ["a=0.33,b=0.33,c=0.33", "a=1,b=1", "train=9,test=2", "a=1.5,b=0.5", "train=1"] {
+            assert!(text.parse::<Splits>().is_ok(), "{text:?}");
         }
     }
 
