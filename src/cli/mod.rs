@@ -16,13 +16,13 @@ mod runtime;
 #[cfg_attr(not(feature = "postgres"), path = "no_shared_run.rs")]
 mod shared_run;
 mod signals;
+mod usage_tips;
 
 use std::env;
-use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches};
+use clap::error::ErrorKind;
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
 use crate::cli::command_line::{Cli, CliCommand};
 use crate::cli::commands::{
@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
 
 fn execute() -> Exit {
     let fresh = || help_groups::grouped(Cli::command());
-    let mut command = fresh();
+    let mut command = without_empty_variables(fresh());
     let parsed = command.try_get_matches_from_mut(env::args_os()).and_then(|matches| {
         if let Some((name, of_verb)) = matches.subcommand()
             && let Err(why) = named::check_repeated(of_verb)
@@ -53,7 +53,10 @@ fn execute() -> Exit {
     });
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return print_usage_error(&with_remedy(error).format(&mut command)),
+        Err(error) => {
+            let args: Vec<_> = env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+            return print_usage_error(&usage_tips::with_tip(error, &args).format(&mut command));
+        }
     };
     match cli.command {
         CliCommand::Run(args) => run::run(&args),
@@ -80,24 +83,16 @@ fn execute() -> Exit {
     }
 }
 
-/// Prints help and version on stdout, and usage errors on stderr. The message repeats arguments, so control sequences
-/// in them are escaped.
-/// Adds a remedy to the error about a second manifest, such as the files that a shell makes of `prompts/*.txt`.
-fn with_remedy(mut error: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return error };
-    let path = Path::new(argument);
-    if error.kind() != ErrorKind::UnknownArgument || !path.is_file() {
-        return error;
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let tip = format!(
-        "a command reads one manifest; to read all .txt files of a folder, name the folder: {}",
-        folder.display()
-    );
-    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-    error
+/// Treats a variable that is set to nothing as unset: pipelines set the variables of inputs that nobody gave.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    command.mut_subcommands(|command| {
+        command.mut_args(|arg| if is_empty(&arg) { arg.env(None::<&'static str>) } else { arg })
+    })
 }
 
+/// Prints help and version on stdout, and usage errors on stderr. The message repeats arguments, so control sequences
+/// in them are escaped.
 fn print_usage_error(error: &clap::Error) -> Exit {
     let ours = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROMPTBATCH_"));
     let mut given = env::args_os().chain(ours.map(|(_, value)| value));

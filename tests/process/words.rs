@@ -149,6 +149,43 @@ fn a_quiet_run_says_why_it_stopped() {
     }
 }
 
+/// Goal: a usage error leads to what was meant, where the nearest spelling is something else. Method: fields given as flags, a manifest without a
+/// command, and the name of a trainer as a format.
+#[test]
+fn usage_errors_lead_to_what_was_meant() {
+    let bench = Bench::new(quick());
+    bench.csv(1);
+    for (args, tip) in [
+        (&["run", "prompts.csv", "--size", "512x512"][..], "tip: for all rows: --set size=512x512\n"),
+        (&["run", "prompts.csv", "--model=a/b", "-q"], "tip: for all rows: --set model=a/b\n"),
+        (&["plan", "prompts.csv", "--negative-prompt", "-q"], "tip: for all rows: --set negative_prompt=VALUE\n"),
+        (&["prompts.csv"], "tip: to run this manifest: promptbatch run prompts.csv\n"),
+        (&["export", "out", "--to", "kohya"], "tip: kohya reads captions: --to captions\n"),
+        (&["run", "prompts.csv", "--limits", "1"], "--limit"),
+        (&["run", "prompts.csv", "prompts.csv"], "tip: a command reads one manifest"),
+    ] {
+        let refused = bench.output(args);
+        assert_eq!(refused.status.code(), Some(2), "{args:?}");
+        let words = stderr(&refused);
+        assert!(words.contains(tip) && words.matches("tip:").count() == 1, "{args:?}: {words}");
+    }
+}
+
+/// Goal: a variable that is set to nothing counts as unset, as pipelines set those of inputs that nobody gave. Method: empty variables of flags with
+/// a number, a choice and a list, and one with a mistake.
+#[test]
+fn an_empty_variable_is_no_flag() {
+    let bench = Bench::new(quick());
+    bench.csv(1);
+    let names =
+        ["PROMPTBATCH_LIMIT", "PROMPTBATCH_RATE", "PROMPTBATCH_PROVIDER", "PROMPTBATCH_REPORT", "PROMPTBATCH_DRY_RUN"];
+    let empty = bench.run_command("prompts.csv", &[]).envs(names.map(|name| (name, ""))).output().unwrap();
+    assert_eq!(empty.status.code(), Some(0), "{}", stderr(&empty));
+    bench.check_images(1);
+    let wrong = bench.run_command("prompts.csv", &[]).env("PROMPTBATCH_LIMIT", " ").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{}", stderr(&wrong));
+}
+
 /// Goal: a folder of runs is listed. Method: make two runs, one of them incomplete, a damaged one and other folders.
 #[test]
 fn the_status_of_a_folder_of_runs_lists_them() {

@@ -9,7 +9,7 @@ const HEAD: &str = "\
 
 This page is generated from the program; `promptbatch run --help` prints the same for `run`. Data goes to stdout, progress and messages go
 to stderr. Every flag of a run has an environment variable. A flag is stronger than its variable, the variable is stronger than the
-manifest, and the manifest is stronger than the default.
+manifest, and the manifest is stronger than the default. A variable that is empty counts as unset.
 
 ";
 
