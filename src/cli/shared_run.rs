@@ -127,7 +127,7 @@ fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
             if let Some(warning) = &started.warning {
                 print_message(&format!("warning: {warning}"));
             }
-            start::warn(started.is_other_account, &[]);
+            start::warn(started.is_other_account, &started.counts, &[]);
             if show.is_for_people() {
                 let others = match started.n_others {
                     0 => String::new(),

@@ -239,7 +239,7 @@ fn create(out: &Path, first: &Shard) -> Result<Box<dyn RunWriter>, MergeError> {
     };
     match stores::read_snapshot(out, is_own) {
         Ok(true) => (),
-        Err(LedgerError::Missing { .. }) => outputs::check_first(out, None, false)?,
+        Err(LedgerError::Missing { .. }) => outputs::check_merged(out)?,
         Ok(false) => return Err(MergeError::Taken(out.to_owned())),
         Err(error) => return Err(error.into()),
     }

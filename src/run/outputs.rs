@@ -39,6 +39,11 @@ pub(super) fn check_first(out: &Path, manifest: Option<&Path>, is_older_accepted
     check_results(out, manifest, |path| fs::metadata(path).is_ok_and(|file| file.len() > 0))
 }
 
+/// Checks that a merge into a folder without a ledger replaces no file of the user's. The folder may have the images of the run already.
+pub(super) fn check_merged(out: &Path) -> Result<(), OutputConflict> {
+    check_results(out, None, |path| fs::metadata(path).is_ok_and(|file| file.len() > 0))
+}
+
 /// Returns what a run has left in a folder that has no ledger; `None` if no run was there.
 fn run_without_ledger(out: &Path) -> Option<&'static str> {
     let results = Projection::new(out).path().to_owned();

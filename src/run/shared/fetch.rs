@@ -86,7 +86,7 @@ fn check_folder(out: &Path, id: &str) -> Result<bool, SharedRunError> {
         Ok(true) => Ok(true),
         Ok(false) => Err(SharedRunError::Taken(out.to_owned())),
         Err(LedgerError::Missing { .. }) => {
-            outputs::check_first(out, None)?;
+            outputs::check_merged(out)?;
             Ok(false)
         }
         Err(error) => Err(error.into()),
