@@ -76,13 +76,7 @@ pub async fn run(
     part::check_first(&out, source.partition())?;
     let is_known =
         |run: &dyn RunReader| Ok::<_, LedgerError>(fingerprint.is_some() && run.manifest_fingerprint()? == fingerprint);
-    match stores::read_snapshot(&out, |run| run.manifest_fingerprint()) {
-        Ok(None) | Err(LedgerError::Missing { .. }) => {
-            outputs::check_first(&out, source.path(), consent.is_older_accepted)?;
-        }
-        // A ledger that cannot be read is reported when it is opened.
-        Ok(Some(_)) | Err(_) => outputs::check_further(&out, source.path())?,
-    }
+    check_files(&out, source.path(), consent.is_older_accepted)?;
     style::check_encoder(style.format.flatten())?;
     // Files are created only for valid jobs.
     let first = if stores::read_snapshot(&out, is_known).unwrap_or(false) { None } else { Some(check()?) };
@@ -134,6 +128,15 @@ pub async fn run(
         summary.n_outstanding = summary.counts.n_unfinished();
     }
     Ok(summary)
+}
+
+/// Checks that a run in this folder replaces no file of the user's, and that its ledger is not lost.
+fn check_files(out: &Path, manifest: Option<&Path>, is_older_accepted: bool) -> Result<(), outputs::OutputConflict> {
+    match stores::read_snapshot(out, |run| run.manifest_fingerprint()) {
+        Ok(None) | Err(LedgerError::Missing { .. }) => outputs::check_first(out, manifest, is_older_accepted),
+        // A ledger that cannot be read is reported when it is opened.
+        Ok(Some(_)) | Err(_) => outputs::check_further(out, manifest),
+    }
 }
 
 /// Checks, before any file is created, that the jobs meet what the options name: fields of the image names, a price, and chosen jobs.

@@ -297,7 +297,9 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
     }
     print_message(&std::iter::once(opening(args, out, start)).chain(notes).collect::<Vec<_>>().join("\n"));
     start::warn(start.is_other_account, &start.counts, &start.changed_fields);
-    leaving.iter().for_each(|words| print_message(words));
+    if let Some(words) = &leaving {
+        print_message(words);
+    }
     if start.n_orphaned > 0 {
         print_message(&format!(
             "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back, without `skip`, \
