@@ -88,7 +88,7 @@ fn what_cannot_be_made_again_is_refused_and_nothing_is_changed() {
         let args = ["run", "p.csv", "-o", "out", "--base-url", &api.url, "--progress", "none"];
         bench.output(&[&args[..], more].concat())
     };
-    expect_code(&run(&["--limit", "3", "--resubmits", "0"]), 5);
+    expect_code(&run(&["--limit", "3", "--resubmits", "0", "-j", "1"]), 5);
     let api = api.again(&bench, &[]);
     let retried = bench.output(&["retry", "out", "--progress", "none", "--limit", "2"]);
     expect_code(&retried, 5);

@@ -121,7 +121,7 @@ fn a_quiet_run_says_that_jobs_have_no_image() {
     assert_eq!((gone.status.code(), stderr(&gone).as_str()), (Some(100), line));
 }
 
-/// Goal: a quiet run that stops early says why, in one line. Method: a limit on the jobs, of a run and of a retry, and one on the failures.
+/// Goal: a quiet run that stops early says why, in one line. Method: a limit on the jobs, a retry in vain, and a limit on the failures.
 #[test]
 fn a_quiet_run_says_why_it_stopped() {
     let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
@@ -135,8 +135,8 @@ fn a_quiet_run_says_why_it_stopped() {
         ),
         (
             &["retry", "out", "--only", "moderated", "-q", "--limit", "1"],
-            5,
-            "this part is done: 1 job done, 1 outstanding; run the same command for more\n",
+            100,
+            "error: 3 of 3 jobs have no image; for the reasons: promptbatch status out\n",
         ),
         (
             &["run", "prompts.csv", "-o", "few", "--base-url", url, "-q", "-j", "1", "--max-failures", "1"],

@@ -143,6 +143,7 @@ mod tests {
               "index": 2,
               "model": "a/b",
               "prompt": "一只狗 & \"<b>\" \u001b[31m\n| `x` ￿",
+              "provider": null,
               "status": "failed",
               "task_id": null
             },
@@ -153,6 +154,7 @@ mod tests {
               "index": 3,
               "model": "a/b",
               "prompt": "a cow",
+              "provider": null,
               "status": "moderated",
               "task_id": "5075521"
             }
