@@ -10,12 +10,13 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::Display;
 use crate::cli::flags::shared::WorkRequest;
 use crate::cli::messages::progress::{ended, operation_progress, reporters};
-use crate::cli::messages::{diagnostics, start, summary};
+use crate::cli::messages::{diagnostics, merged, start, summary};
 use crate::cli::output::{fail, print, print_message};
 use crate::cli::runtime::runtime;
 use crate::cli::signals;
 use crate::driver::stop::stopper;
 use crate::model::escape::escape;
+use crate::model::limits::Concurrency;
 use crate::report::format::span;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run::error::RunError;
@@ -119,6 +120,8 @@ fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
     let above = PrintAbove::default();
     let jobs_max = limits.jobs_max;
     let silence_max = silence_max();
+    // With --partition, the same flags are those of all parts together.
+    let is_paced = limits.rate.is_some() || limits.concurrency != Concurrency::Auto;
     let options = WorkOptions { address: address.clone(), out, images, access, limits, image_limits, silence_max };
     let ended_with = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
@@ -128,6 +131,11 @@ fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
                 print_message(&format!("warning: {warning}"));
             }
             start::warn(started.is_other_account, &started.counts, &[]);
+            if is_paced {
+                print_message(
+                    "warning: --rate and -j are those of each worker, not of the whole run; divide them by the number of workers",
+                );
+            }
             if show.is_for_people() {
                 let others = match started.n_others {
                     0 => String::new(),
@@ -275,7 +283,12 @@ pub(crate) fn merge(ledger: &str, out: Option<&PathBuf>, display: Display) -> Ex
             print_message(&format!(
                 "the run is still at the server, closed; `share` replaces it, and DROP SCHEMA removes it{ended}"
             ));
-            print(&format!("{}\n{}\n", summary::standing(&counts), escape(&results.display().to_string())))
+            let (exit, next) = merged::ending(&counts, out);
+            let results = escape(&results.display().to_string());
+            match print(&format!("{}\n{results}\n{next}\n", summary::standing(&counts))) {
+                Exit::Done => exit,
+                failed => failed,
+            }
         }
         Err(error) => fail(exit_of(&error), &error),
     }

@@ -53,16 +53,19 @@ enum Budget {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn manifests() {
     fuzz(manifests::TARGET, Budget::Tries(600), 1);
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn answers() {
     fuzz(answers::TARGET, Budget::Tries(3000), 2);
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn names() {
     fuzz(names::TARGET, Budget::Tries(3000), 3);
 }

@@ -92,6 +92,7 @@ fn moderated_jobs_are_tried_again_only_if_asked_for() {
 
 /// Checks that a task given up too early is paid for: its image is downloaded, and nothing is paid again.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_task_that_took_too_long_is_asked_for_before_it_is_paid_for_again() {
     let bench = Bench::new(quick());
     bench.csv(2);
@@ -170,6 +171,7 @@ fn damaged_images_are_found_and_fetched_again_from_what_was_paid_for() {
 /// Checks that a fault of the image host is no reason to pay again. The job stays running, and the same command
 /// continues.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_image_that_cannot_be_had_now_is_fetched_by_the_next_repair() {
     let bench = Bench::new(quick());
     bench.csv(2);

@@ -123,6 +123,7 @@ fn expect_full(output: &Output) {
 /// Goal: an image without space on disk ends the run, and puts no job in doubt. Method: a disk that accepts the
 /// ledger's writes and hardly one new file. Submissions are in progress when the images arrive.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_disk_too_full_for_an_image_loses_no_answer() {
     let (answer_delay, latency) = (Duration::from_millis(200), Duration::from_millis(300));
     let bench = Bench::new(SimulatorConfig { answer_delay, latency, ..quick() });
@@ -187,6 +188,7 @@ fn full_at(kib: u64) -> Option<u64> {
 /// Goal: a disk that another program fills does not end the batch either. Method: a file takes the rest of the disk in
 /// the middle of a run, and is removed afterwards.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_disk_that_another_program_fills_up_is_gone_on_with() {
     let bench = Bench::new(slow());
     let Some(_disk) = SmallDisk::mount(bench.path("out"), &size(8 << 10)) else { return };
@@ -275,6 +277,7 @@ fn a_ledger_that_cannot_be_used_is_refused_by_every_verb() {
 /// Goal: a run whose folder disappears ends with a clear message, and creates nothing in its place. The run continues
 /// when the folder is back.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_folder_that_goes_in_the_middle_of_a_run_is_told() {
     let bench = Bench::new(slow());
     bench.csv(40);

@@ -252,6 +252,7 @@ pub fn is_killed(bench: &Bench, args: &[&str], nth: usize) -> bool {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_export_works_beside_a_live_run_and_adds_the_rest_later() {
     let bench = Bench::new(SimulatorConfig { latency: Duration::from_millis(200), ..quick() });
     bench.csv(30);

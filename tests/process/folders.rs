@@ -45,6 +45,7 @@ fn another_manifest_of_the_same_name_is_refused() {
 /// Goal: what is refused is the loss of jobs, not an edit. Method: edited, extended, halved and cut manifests, other endings,
 /// a moved file, and standard input.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn edits_of_a_manifest_are_accepted_and_losses_are_not() {
     let bench = Bench::new(quick());
     let run_text = |name: &str, text: &str| {

@@ -100,6 +100,7 @@ fn last(request: &str) -> usize {
 
 /// Uses a few answers at a time: eight lost answers in a row look like an outage, for whose end the run waits.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_absurd_answer_to_a_submission_is_in_doubt() {
     for answers in ABSURD.chunks(7) {
         let answers = answers.to_vec();

@@ -208,6 +208,7 @@ fn a_part_is_gone_when_its_job_has_failed() {
 /// Goal: a slow host that is never silent is waited for, even without another host for comparison. Method: a host that
 /// takes longer than ten request timeouts.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_image_that_comes_slowly_is_waited_for() {
     let images = Ranged::new(&[|to, start| {
         let image = png();
@@ -227,6 +228,7 @@ fn an_image_that_comes_slowly_is_waited_for() {
 /// Goal: a lack of file descriptors costs only time: no job, no doubt, no setback. Method: a process with a low limit
 /// on open files.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn few_descriptors_cost_nothing_but_time() {
     for limit in [30, 64] {
         let bench = Bench::new(quick());

@@ -176,6 +176,7 @@ fn a_part_from_the_wrong_place_never_gets_into_an_image() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_host_that_cannot_tell_images_apart_is_not_asked_for_ranges() {
     for headers in ["", RANGES, "ETag: \"one\"\r\n", "Accept-Ranges: bytes\r\nETag: W/\"one\"\r\n"] {
         let n_asked = Mutex::new(0);
@@ -327,6 +328,7 @@ fn the_limits_are_flags_and_variables() {
 /// Goal: a host that asks for a wait is asked again after it, without a poll and without a failed attempt. Method: it refuses two
 /// downloads, and no retry is allowed.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_image_host_that_names_a_wait_is_asked_again_after_it() {
     for refusal in ["429 Too Many Requests", "503 Slow Down"] {
         let n_left = Mutex::new(2);
@@ -349,6 +351,7 @@ fn an_image_host_that_names_a_wait_is_asked_again_after_it() {
 /// Goal: an image host out of reach stops the run with the reason, and the same command fetches the paid image. Method: nothing listens
 /// at the first link.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_lost_image_host_stops_the_run_and_the_same_command_fetches_the_image() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let host = Host::new(|_| response("200 OK", "", &png()));

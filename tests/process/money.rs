@@ -224,6 +224,7 @@ fn time_that_is_up_stops_a_run_that_has_more_to_submit() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_part_of_the_jobs_may_fail() {
     let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
     bench.csv(40);

@@ -87,16 +87,19 @@ fn every_third_provider_runs(begin: usize) {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_first_third_of_the_described_providers_runs() {
     every_third_provider_runs(0);
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_second_third_of_the_described_providers_runs() {
     every_third_provider_runs(1);
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_last_third_of_the_described_providers_runs() {
     every_third_provider_runs(2);
 }
@@ -104,6 +107,7 @@ fn the_last_third_of_the_described_providers_runs() {
 /// Goal: what a run says that it cost is what the provider bills, image by image and over two commands.
 /// Method: descriptions whose answers say the cost, in every place that there is; no price of the user's.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_cost_of_a_run_is_what_the_answers_say() {
     for (name, model) in [
         ("bfl", "flux-dev"),
@@ -216,6 +220,7 @@ fn a_guarded_provider_is_never_paid_twice() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_provider_that_lists_its_tasks_is_never_paid_twice() {
     let (_, n_finds) = nothing_is_paid_for_twice(&listing());
     assert!(n_finds > 0);
@@ -223,6 +228,7 @@ fn a_provider_that_lists_its_tasks_is_never_paid_twice() {
 
 /// Goal: a list that has a host of its own is asked where the submission went. Method: the base URL of the run is another one.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_list_on_another_host_is_asked_at_the_address_of_the_run() {
     let elsewhere =
         listing().replace("find: {", "token_hosts: [lists.example]\nfind: {base_url: 'https://lists.example', ");

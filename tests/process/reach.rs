@@ -32,6 +32,7 @@ const RUN: &[&str] = &["run", "own/p.yaml", "-o", "out", "--provider", "simulato
 /// Goal: nothing outside the manifest's folder is read, and nothing is sent. Method: each path out of the folder, with
 /// each command.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_manifest_names_no_file_outside_its_folder() {
     for name in [
         "../other/secret.txt",

@@ -37,6 +37,7 @@ fn finished(config: SimulatorConfig, manifest: &str, more: &[&str]) -> Bench {
 /// Goal: the new image takes the place of the old one everywhere, and the old one is lost nowhere. Method: make one of three jobs again,
 /// twice; look at the disk, the results, the history, the verification, the cost and a further run.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_new_image_takes_the_place_and_the_old_one_is_kept() {
     let bench = finished(quick(), "prompt\na cat\na dog\na cow\n", &["--price", "2 magicube", "--sidecar", "json"]);
     let before = images(&bench, "images");
@@ -80,6 +81,7 @@ fn the_new_image_takes_the_place_and_the_old_one_is_kept() {
 /// Goal: nothing is paid for again by mistake. Method: names of no job, of several jobs, of failed and of unfinished jobs; and each
 /// together with a good one.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn what_cannot_be_made_again_is_refused_and_nothing_is_changed() {
     let bench = Bench::new(quick());
     bench.write("p.csv", "id,prompt,n\ncat,a cat,2\ndog,a dog,1\ncow,a cow,1\n");
@@ -349,6 +351,7 @@ fn a_kill_at_any_moment_loses_neither_image() {
 /// Goal: the same command continues, and makes no job twice. Method: one job at a time by `--limit`, with a limit on the cost between, and
 /// then once more, which is another wish.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_same_command_continues_and_makes_no_job_twice() {
     let bench = finished(quick(), "prompt\na cat\na dog\na cow\n", &["--price", "2 magicube"]);
     let jobs = ["1", "2", "3"];

@@ -49,6 +49,7 @@ fn chmod(path: &Path, mode: u32) {
 /// Goal: missing permissions are reported with the path, at the start and in the middle. With the permissions, the run
 /// continues.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn missing_rights_are_told_and_the_run_goes_on_with_them() {
     let bench = Bench::new(slow());
     let Some(program) = as_nobody(&bench) else { return };

@@ -139,6 +139,7 @@ fn a_run_that_nobody_listens_to_goes_on() {
 /// Goal: a closed terminal is an interruption like any other. Method: run on a terminal, and close it while tasks are
 /// in flight.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_terminal_that_is_closed_stops_the_run_cleanly() {
     let python = std::env::var("PROMPTBATCH_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
     let python = std::path::absolute(&python).ok().filter(|path| path.exists()).unwrap_or_else(|| python.into());
@@ -168,6 +169,7 @@ fn a_terminal_that_is_closed_stops_the_run_cleanly() {
 
 /// Goal: a slow image host does not delay a run that has to stop.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_slow_download_does_not_delay_a_stop() {
     let images = Host::new(|_| {
         std::thread::sleep(Duration::from_secs(30));

@@ -33,6 +33,7 @@ const ROWS: &str = "prompt,provider,model\na cat,,a/b\na dog,fal,fal-ai/flux/sch
 
 /// Goal: rows of three providers are one run with one ledger, and each job is sent to its own provider with its own token.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn rows_of_three_providers_are_one_run() {
     let bench = Bench::new(quick());
     let (fal, openai) = (playing("fal", |config| config), playing("openai", |config| config));

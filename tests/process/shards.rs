@@ -72,6 +72,7 @@ fn parts_by_hash_become_one_run() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn parts_in_turn_become_one_run() {
     parts_become_one_run("slice", 60, 3, 0);
 }
@@ -162,6 +163,7 @@ fn a_job_in_two_parts_keeps_its_image_and_counts_both_payments() {
 
 /// Goal: a merge that is killed leaves nothing half done. Method: kill it at many moments, try to run its folder, and merge again.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_merge_that_is_killed_is_repeated() {
     let bench = Bench::new(quick());
     bench.csv(80);

@@ -78,6 +78,7 @@ fn every_command_finds_the_images_of_a_run_in_a_bucket() {
 
 /// Goal: no key is shown or stored. Method: look for it in all that was printed and in all files.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn keys_are_shown_and_stored_nowhere() {
     let Some(bucket) = Bucket::start() else { return };
     let bench = Bench::new(quick());

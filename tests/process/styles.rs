@@ -139,6 +139,7 @@ fn images_become_what_is_asked_for_and_stay_so() {
 
 /// Goal: common programs can read the prompt of a picture. Method: Pillow reads pictures of every format.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_picture_tells_its_prompt() {
     let python = std::env::var("PROMPTBATCH_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
     let has_pillow =

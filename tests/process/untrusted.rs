@@ -170,6 +170,7 @@ fn is_in(folder: &Path, secret: &[u8]) -> bool {
 ///
 /// Method: an API that repeats the token, in every part of an answer that is read. Each part is tested separately.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_token_that_the_api_repeats_is_nowhere() {
     let secret = "geheim-4711-0815";
     let escaped = secret.replace('g', "\\u0067");

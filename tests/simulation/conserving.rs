@@ -141,6 +141,7 @@ fn polls_and_downloads_keep_no_submission_from_leaving() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn submissions_at_full_tilt_keep_no_poll_from_leaving() {
     let seen = seen("400/s", None, Service { image: 0.1, ..WILLING });
     assert!(seen.n_sent > 0.95 * 400.0 && seen.n_noticed > 0.95 * 400.0 && seen.n_fetched > 0.95 * 400.0, "{seen:?}");

@@ -118,6 +118,7 @@ fn a_run_repeats_exactly() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn faults_that_pass_change_nothing_in_the_results() {
     for seed in 0..cases(40) {
         world::simulate(async move {
@@ -152,6 +153,7 @@ fn answers_from_a_cache_are_in_doubt_and_mix_up_no_images() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn lost_tasks_are_counted_and_made_again() {
     let mut n_lost = 0;
     for seed in 0..cases(20) {

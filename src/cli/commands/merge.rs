@@ -1,17 +1,17 @@
 //! Command `merge`: makes one run of the parts that several machines have worked on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
 use crate::cli::flags::folders::{folder, is_ledger};
+use crate::cli::messages::merged;
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::summary::jobs;
 use crate::cli::output::{fail, print, print_message};
 use crate::cli::shared_run;
-use crate::model::counts::StatusCounts;
 use crate::model::escape::escape;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run::merge::error::MergeError;
@@ -87,8 +87,8 @@ pub(crate) fn merge(args: &MergeArgs) -> Exit {
                 lines.push(format!("{} are no longer in the manifest, and stay in the parts", jobs(n_dropped)));
             }
             lines.push(escape(&results.display().to_string()));
-            let (exit, next) = ending(&counts, &out);
-            lines.extend(next);
+            let (exit, next) = merged::ending(&counts, &out);
+            lines.push(next);
             match print(&(lines.join("\n") + "\n")) {
                 Exit::Done => exit,
                 failed => failed,
@@ -96,19 +96,6 @@ pub(crate) fn merge(args: &MergeArgs) -> Exit {
         }
         Err(error) => fail(exit_of(&error), &error),
     }
-}
-
-/// Returns how a merge into this folder ends, and what the user does next. A pipeline takes exit code 0 for a complete run.
-fn ending(counts: &StatusCounts, out: &Path) -> (Exit, Option<String>) {
-    let out = escape(&out.display().to_string());
-    if counts.n_unfinished() > 0 {
-        let n_unfinished = jobs(counts.n_unfinished());
-        return (Exit::Part, Some(format!("{n_unfinished} unfinished; to go on: promptbatch run MANIFEST -o {out}")));
-    }
-    if counts.n_failed + counts.n_moderated > 0 {
-        return (Exit::Failures, Some(format!("to try the jobs without an image again: promptbatch retry {out}")));
-    }
-    (Exit::Done, Some(format!("to look at the images: promptbatch gallery {out}")))
 }
 
 fn exit_of(error: &MergeError) -> Exit {

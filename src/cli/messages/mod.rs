@@ -3,6 +3,7 @@
 pub(super) mod diagnostics;
 pub(super) mod estimate;
 pub(super) mod local_time;
+pub(super) mod merged;
 pub(super) mod notes;
 pub(super) mod progress;
 pub(super) mod reference;

@@ -335,6 +335,7 @@ fn tasks_that_were_accepted_together_are_not_asked_for_together() {
 proptest! {
     /// Property: after any answers, the next poll comes neither at once nor too late.
     #[test]
+    #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
     fn a_planned_poll_is_neither_at_once_nor_for_ever_away(
         answers in prop::collection::vec((0.0..5000.0_f64, 0.0..5000.0_f64, any::<bool>()), 0..60),
         ages in prop::collection::vec((0.0..200_000.0_f64, 0.0..1.0_f64), 1..10),

@@ -55,6 +55,7 @@ fn what_is_waited_for_is_told() {
 
 /// Goal: task durations are reported once they are known, and the remaining time of the last task decreases.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_time_that_the_last_task_takes_runs_down() {
     let mut bench = Bench::with_pending(fixed(1), 31);
     for n in 1..=30 {

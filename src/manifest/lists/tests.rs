@@ -65,6 +65,7 @@ fn what_cannot_be_read_is_told() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn long_lists_are_refused() {
     let lines = "a\n".repeat(TEXTS_MAX + 1);
     let folder = folder(&[("long.txt", lines.as_bytes()), ("most.txt", &lines.as_bytes()[2..])]);

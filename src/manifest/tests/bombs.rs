@@ -43,6 +43,7 @@ fn bombs_end_in_a_mistake() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn nesting_and_repetition_are_refused_in_words() {
     let deep = format!("- {}a{}\n", "[".repeat(200), "]".repeat(200));
     assert_eq!(

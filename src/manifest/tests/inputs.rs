@@ -30,6 +30,7 @@ fn read(bytes: &[u8], encoding: Option<&str>) -> Result<String, (String, Unreada
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn the_text_is_the_same_whatever_it_lies_in() {
     let text = "prompt\r\n一只猫 🐈, é\n".repeat(20_000);
     let (gb, _, _) = encoding_rs::GB18030.encode(&text);

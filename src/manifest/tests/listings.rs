@@ -151,6 +151,7 @@ proptest! {
 
     /// Goal: a listing is equivalent to its manifest. Method: random jobs as JSONL, written in both formats and read back.
     #[test]
+    #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
     fn any_jobs_come_back(jobs in prop::collection::vec(job(), 1..6)) {
         let text: String = jobs.iter().map(|job| job.to_string() + "\n").collect();
         assert_same("p.jsonl", text.as_bytes());

@@ -42,6 +42,7 @@ fn a_file_that_was_changed_gives_no_draft() {
 
 /// Goal: a table that changes during the read ends in an error. Method: change its end while its beginning is being read.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_table_that_is_changed_while_it_is_read_ends_in_an_error() {
     let text = format!("prompt\n{}", "a golden cat in the snow\n".repeat(20_000));
     for other in [text.replace("snow", "rain"), text.replace("snow\n", "\"sn\"ow\n"), format!("{text}one more\n")] {

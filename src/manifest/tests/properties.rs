@@ -110,6 +110,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(500)))]
 
     #[test]
+    #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
     fn any_bytes_end_in_drafts_or_mistakes(bytes in any::<Vec<u8>>()) {
         for name in NAMES {
             open_any(name, &bytes)?;
@@ -124,6 +125,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
     fn any_pieces_end_in_drafts_or_mistakes(text in pieces()) {
         for name in NAMES {
             open_any(name, text.as_bytes())?;
@@ -149,6 +151,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
     fn prompts_that_the_csv_crate_writes_are_read_char_for_char(wanted in prop::collection::vec(drawable(), 1..20)) {
         for (terminator, name, delimiter) in [
             (csv::Terminator::Any(b'\n'), "p.csv", b','),

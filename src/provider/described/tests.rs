@@ -39,6 +39,7 @@ fn poll(api: &Description, task: &str, status: u16, body: &Value) -> Result<Poll
 /// Goal: nothing that a gateway, a proxy or another server sends is taken for a refusal or for an image. Method: bodies that are not the
 /// API's, with every status, against every description.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_answer_of_another_server_always_leaves_doubt() {
     let bodies = [
         "",

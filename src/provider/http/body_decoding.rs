@@ -140,6 +140,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
     fn a_small_body_does_not_unpack_without_bounds() {
         let bomb = gzipped(&" ".repeat(64 << 20));
         assert!(bomb.len() < 100_000);

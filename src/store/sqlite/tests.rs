@@ -171,6 +171,7 @@ fn the_overview_reads_with_any_tool() {
 
 /// Goal: whoever looks at a run in its first moment sees no run, or the run. Method: a thread looks all the time while ledgers are made.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_ledger_is_never_seen_half_made() {
     for _ in 0..60 {
         let folder = tempfile::tempdir().unwrap();

@@ -57,6 +57,7 @@ fn what_is_long_or_strange_is_shown_in_part_and_escaped() {
 }
 
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_text_of_braces_is_read_to_its_end() {
     for text in ["{ ".repeat(200_000), "} ".repeat(200_000), "{x".repeat(200_000), "{x}".repeat(200_000)] {
         assert_eq!(flaws(Syntax::Plain, &text).len(), FLAWS_MAX);

@@ -124,6 +124,7 @@ fn a_run_does_not_go_on_with_a_flipped_bit() {
 /// Goal: in a large ledger, whose rows are checked only when read, each row that is read is checked. Method: change each column
 /// of each table.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn every_column_of_every_row_has_its_checksum() {
     let columns = [
         ("jobs", "request", "'{\"prompt\":\"x\",\"model\":\"m\"}'", "its request"),

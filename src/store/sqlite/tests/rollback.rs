@@ -258,6 +258,7 @@ fn without_a_mark_a_ledger_is_believed_and_gets_one() {
 /// each commit. They cover every combination that a death between commit and watermark can leave: an older watermark with a
 /// newer ledger.
 #[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_death_between_commit_and_mark_is_no_step_back() {
     let folder = tempfile::tempdir().unwrap();
     drop(file(folder.path(), &PROMPTS));

@@ -34,6 +34,7 @@ proptest! {
 
     /// Method: commits of any events of a few jobs, with manifests in between that drop and restore some. After each, recount.
     #[test]
+    #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
     fn totals_are_what_a_count_of_all_jobs_gives(
         rounds in prop::collection::vec(
             (prop::collection::vec((0..4_usize, 0..10_u8), 0..12), prop::collection::vec(0..6_u8, 0..6)), 1..6,
