@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::description::auth::Auth;
-use crate::provider::http::token::secret_encodings::SecretEncoding;
+use crate::provider::http::token::secret_encodings::SecretEncodings;
 
 /// Authorization scheme, which precedes the token in its header.
 const SCHEME: &str = "Bearer ";
@@ -31,8 +31,8 @@ pub struct Token {
     header: HeaderValue,
     /// Way to send it.
     auth: Auth,
-    /// Forms of the token that are redacted; empty for a token that is no secret.
-    encodings: Arc<[SecretEncoding]>,
+    /// Forms of the token that are redacted; none for a token that is no secret.
+    encodings: Arc<SecretEncodings>,
 }
 
 impl fmt::Debug for Token {
@@ -51,18 +51,19 @@ impl Token {
         let mut value = HeaderValue::from_str(&format!("{SCHEME}{text}")).ok()?;
         value.set_sensitive(true);
         let is_secret = text.len() >= SECRET_BYTES_MIN;
-        let encodings = if is_secret { SecretEncoding::all(text.as_bytes()).into() } else { Arc::default() };
-        Some(Self { header: value, auth: Auth::Bearer, encodings })
+        let encodings = if is_secret { SecretEncodings::new(text.as_bytes()) } else { SecretEncodings::none() };
+        Some(Self { header: value, auth: Auth::Bearer, encodings: Arc::new(encodings) })
     }
 
     /// Returns a token of a service that needs none. Nothing is sent for it.
     pub(in crate::provider) fn none() -> Self {
-        Self { header: HeaderValue::from_static(SCHEME), auth: Auth::None, encodings: Arc::default() }
+        let encodings = Arc::new(SecretEncodings::none());
+        Self { header: HeaderValue::from_static(SCHEME), auth: Auth::None, encodings }
     }
 
     /// Returns a public token, which is no secret: it is not hidden, because its letters may occur in any text.
     pub(in crate::provider) fn public(text: &str) -> Option<Self> {
-        Some(Self { encodings: Arc::default(), ..Self::new(text)? })
+        Some(Self { encodings: Arc::new(SecretEncodings::none()), ..Self::new(text)? })
     }
 
     /// Returns the token, to be sent in this way.
@@ -113,15 +114,12 @@ impl Token {
     pub(super) fn redact(&self, bytes: &[u8]) -> Vec<u8> {
         let mut hidden = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
-        while let Some(first) = rest.first() {
-            let n_bytes = self.encodings.iter().filter_map(|spelling| spelling.n_bytes_at(rest)).max();
-            if n_bytes.is_some() {
-                hidden.extend_from_slice(HIDDEN.as_bytes());
-            } else {
-                hidden.push(*first);
-            }
-            rest = &rest[n_bytes.unwrap_or(1)..];
+        while let Some((at, n_bytes)) = self.encodings.find(rest) {
+            hidden.extend_from_slice(&rest[..at]);
+            hidden.extend_from_slice(HIDDEN.as_bytes());
+            rest = &rest[at + n_bytes..];
         }
+        hidden.extend_from_slice(rest);
         hidden
     }
 

@@ -7,12 +7,51 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 /// Longest supported escape of one byte, in bytes, as in `\u{00000067}` or `&#x0000067;`.
 pub(super) const ESCAPE_BYTES_MAX: usize = 12;
 
+/// First bytes of the escapes.
+const ESCAPES: &[u8] = b"%\\&=";
+
 /// Longest number in an escape, in digits, including leading zeros.
 const DIGITS_MAX: usize = 8;
 
+/// All forms of one secret.
+pub(super) struct SecretEncodings {
+    forms: Vec<SecretEncoding>,
+    /// By byte: whether a form may begin with it. Few do, and all of a response is searched.
+    begins: [bool; 256],
+}
+
+impl SecretEncodings {
+    /// Returns the forms of a secret.
+    pub(super) fn new(secret: &[u8]) -> Self {
+        let forms = SecretEncoding::all(secret);
+        let mut begins = [false; 256];
+        for byte in forms.iter().filter_map(|form| form.letters.first()).chain(ESCAPES) {
+            for same in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
+                begins[usize::from(same)] = true;
+            }
+        }
+        Self { forms, begins }
+    }
+
+    /// Returns the forms of a text that is no secret: none.
+    pub(super) fn none() -> Self {
+        Self { forms: vec![], begins: [false; 256] }
+    }
+
+    /// Finds the secret: where it begins, and its length in bytes.
+    pub(super) fn find(&self, text: &[u8]) -> Option<(usize, usize)> {
+        let mut candidates = text.iter().enumerate().filter(|(_, byte)| self.begins[usize::from(**byte)]);
+        candidates.find_map(|(at, _)| Some((at, self.n_bytes_at(&text[at..])?)))
+    }
+
+    /// Returns the length of the longest form that the text begins with, in bytes.
+    fn n_bytes_at(&self, text: &[u8]) -> Option<usize> {
+        self.forms.iter().filter_map(|form| form.n_bytes_at(text)).max()
+    }
+}
+
 /// Form of a secret; each of its characters may be escaped.
-#[derive(Clone)]
-pub(super) struct SecretEncoding {
+struct SecretEncoding {
     letters: Vec<u8>,
     /// True if the form is the same secret in upper and in lower case.
     has_no_case: bool,
@@ -20,7 +59,7 @@ pub(super) struct SecretEncoding {
 
 impl SecretEncoding {
     /// Returns all forms of a secret.
-    pub(super) fn all(secret: &[u8]) -> Vec<Self> {
+    fn all(secret: &[u8]) -> Vec<Self> {
         let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
         let hexadecimal = secret.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
         let plain = [secret.to_vec(), hexadecimal].map(|letters| Self { letters, has_no_case: true });
@@ -35,7 +74,7 @@ impl SecretEncoding {
     }
 
     /// Returns the length of the secret in bytes, if the text begins with it.
-    pub(super) fn n_bytes_at(&self, text: &[u8]) -> Option<usize> {
+    fn n_bytes_at(&self, text: &[u8]) -> Option<usize> {
         let mut rest = text;
         for letter in &self.letters {
             rest = &rest[self.n_bytes_of(*letter, rest)?..];
@@ -50,7 +89,7 @@ impl SecretEncoding {
         // A JSON string may have a backslash before a slash.
         let escaped = || escape(text).filter(|(value, _)| u8::try_from(*value).is_ok_and(is_same)).map(|(_, n)| n);
         match first {
-            b'%' | b'\\' | b'&' | b'=' => escaped().or_else(|| is_same(first).then_some(1)),
+            _ if ESCAPES.contains(&first) => escaped().or_else(|| is_same(first).then_some(1)),
             _ => is_same(first).then_some(1),
         }
     }
@@ -120,8 +159,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn is_found(secret: &str, text: &str) -> bool {
-        let encodings = SecretEncoding::all(secret.as_bytes());
-        (0..text.len()).any(|at| encodings.iter().any(|spelling| spelling.n_bytes_at(&text.as_bytes()[at..]).is_some()))
+        SecretEncodings::new(secret.as_bytes()).find(text.as_bytes()).is_some()
     }
 
     const SECRET: &str = "ms-1f+2/3=zZ";
