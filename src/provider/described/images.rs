@@ -15,6 +15,9 @@ const LINK_BYTES_MAX: usize = 8192;
 /// Pointer to the image of an answer that is an image itself.
 const BODY: &str = "/$body";
 
+/// How PNG, JPEG and WebP begin in base64.
+const IMAGES_IN_BASE64: [&str; 3] = ["iVBORw0KGgo", "/9j/", "UklGR"];
+
 /// Image of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ImageText {
@@ -87,6 +90,10 @@ fn image(value: &Value, kind: ImageKind) -> Option<ImageText> {
     }
     match kind {
         ImageKind::Base64 | ImageKind::Body if !text.is_empty() => Some(ImageText::Base64(text.to_owned())),
+        // Some services ignore that a link was asked for.
+        ImageKind::Link if IMAGES_IN_BASE64.iter().any(|begin| text.starts_with(begin)) => {
+            Some(ImageText::Base64(text.to_owned()))
+        }
         ImageKind::Base64 | ImageKind::Link | ImageKind::Body => None,
     }
 }

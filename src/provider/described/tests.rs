@@ -205,7 +205,21 @@ fn images_have_many_forms() {
         let taken = submit(&api("openai"), 200, &json!({"data": value}).to_string()).unwrap();
         assert_eq!(taken.what, SubmittedAs::Images(expected), "{value}");
     }
+    // A service that was asked for links, and answers with images.
+    for (text, expected) in [
+        ("iVBORw0KGgoAAAANS", base64("iVBORw0KGgoAAAANS")),
+        ("/9j/4AAQ", base64("/9j/4AAQ")),
+        ("UklGRiQA", base64("UklGRiQA")),
+        ("spool:7", link("spool:7")),
+    ] {
+        let body = json!({"data": [{"b64_json": text}]}).to_string();
+        assert_eq!(submit(&api("ark"), 200, &body).unwrap().what, SubmittedAs::Images(vec![expected]), "{text}");
+    }
     // A wrong kind in the place of an image is no image, and the answer was paid for.
+    for text in ["", "not yet", "/relative.png"] {
+        let taken = submit(&api("ark"), 200, &json!({"data": [{"url": text}]}).to_string()).unwrap();
+        assert!(matches!(taken.what, SubmittedAs::Failed(_)), "{text}");
+    }
     for value in [json!([]), json!([{}]), json!([{"b64_json": 7}]), json!([{"url": ""}])] {
         let taken = submit(&api("openai"), 200, &json!({"data": value}).to_string()).unwrap();
         assert!(matches!(taken.what, SubmittedAs::Failed(_)), "{value}");
