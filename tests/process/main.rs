@@ -28,6 +28,7 @@ mod kill;
 mod library;
 mod lines;
 mod links;
+mod mocks;
 mod money;
 mod official;
 mod own_past;
