@@ -10,6 +10,7 @@ use super::*;
 use crate::model::job::JobId;
 use crate::model::submission_id::SubmissionId;
 use crate::provider::http::spool::Spool;
+use crate::test_effort::stride;
 
 /// Reads an answer that arrives in pieces of `step` bytes. Returns the JSON that is left, and the images in order.
 fn read(answer: &[u8], step: usize) -> (Vec<u8>, Option<&'static str>, Vec<Vec<u8>>) {
@@ -88,6 +89,26 @@ fn an_answer_that_breaks_off_is_no_json() {
     for end in [1, 20, 5_000, 40_000, text.len() - 1] {
         let (json, _, _) = read(&text.as_bytes()[..end], 999);
         assert!(serde_json::from_slice::<Value>(&json).is_err(), "cut at {end}");
+    }
+}
+
+/// Goal: a process that is killed at any byte of an answer leaves nothing that a later one takes for an answer; the submission is then in
+/// doubt. Method: end the reading after each byte, and look with another spool, which also removes the rest.
+#[test]
+fn a_kill_at_any_byte_of_an_answer_leaves_no_answer() {
+    let text = json!({"data": [{"b64_json": STANDARD.encode(noise(3_200, 8))}], "usage": {}}).to_string();
+    let root = tempfile::tempdir().unwrap();
+    let [id, next] = [1, 2].map(|number| SubmissionId::new("run", JobId::from_bytes([1; 10]), number));
+    for end in (0..text.len()).step_by(stride(37)) {
+        let killed = Spool::new(root.path().into(), 1 << 30);
+        let (mut entry, mut reader) = (killed.entry(&id).unwrap(), ImageAnswer::default());
+        reader.push(&text.as_bytes()[..end], &mut entry).unwrap();
+        let task = entry.task();
+        drop((reader, entry));
+        let later = Spool::new(root.path().into(), 1 << 30);
+        assert_eq!((later.links(&task), later.tasks()), (None, vec![]), "killed at byte {end}");
+        drop(later.entry(&next).unwrap());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "killed at byte {end}");
     }
 }
 
