@@ -39,7 +39,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens a connection. `uri` is the same path with options of `SQLite`; `None` opens the plain path.
+    /// Opens a connection. `uri` is what `SQLite` opens, a path with options; `None` opens the plain path. Messages name `path`.
     pub(super) fn connect(path: PathBuf, uri: Option<&str>, flags: OpenFlags) -> Result<Self, LedgerError> {
         let opened = match uri {
             None => Connection::open_with_flags(&path, flags),

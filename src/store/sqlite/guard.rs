@@ -33,18 +33,29 @@ pub(super) fn reject_symlinks(out: &Path) -> Result<(), LedgerError> {
 }
 
 /// Refuses to start again where a run's ledger is lost: all of the run would be paid for again.
-///
-/// A run that dies while it creates its ledger leaves an empty file too, but no other file. The first page is on the disk
-/// before the log holds anything. `SQLite` would discard the log of a ledger without pages.
 pub(super) fn reject_truncated(out: &Path) -> Result<(), LedgerError> {
-    let path = out.join("run.db");
-    let what = match (bytes(out, "run.db"), bytes(out, "run.db-wal")) {
-        (0, 0) if path.exists() && out.join("images").exists() => "it is empty, and there are images beside it",
-        (..SECTOR_BYTES, 1..) if path.exists() => "it is empty, and some of what it recorded is in run.db-wal",
-        (0, 1..) => "it is missing, and some of what it recorded is in run.db-wal",
-        _ => return Ok(()),
-    };
-    Err(LedgerError::Damaged { path, what: what.into() })
+    let size = |name: &str| fs::metadata(out.join(name)).ok().map(|found| found.len());
+    match find_truncation(size) {
+        None => Ok(()),
+        Some(what) => Err(LedgerError::Damaged { path: out.join("run.db"), what: what.into() }),
+    }
+}
+
+/// Returns what shows that a ledger lacks its beginning; `None` if nothing does. `size` returns the bytes of a file, and `None`
+/// for a missing one.
+///
+/// Another process may create the ledger meanwhile. It makes the images and the log after the ledger, so they are looked at first.
+/// An empty ledger alone is what an earlier version left if it was killed at its start.
+fn find_truncation(mut size: impl FnMut(&str) -> Option<u64>) -> Option<&'static str> {
+    let has_images = size("images").is_some();
+    let log_bytes = size("run.db-wal").unwrap_or(0);
+    // `SQLite` would discard the log of a ledger without pages.
+    match (size("run.db"), log_bytes) {
+        (Some(0), 0) if has_images => Some("it is empty, and there are images beside it"),
+        (Some(..SECTOR_BYTES), 1..) => Some("it is empty, and some of what it recorded is in run.db-wal"),
+        (None, 1..) => Some("it is missing, and some of what it recorded is in run.db-wal"),
+        _ => None,
+    }
 }
 
 /// Returns whether the end of a ledger is missing. `SQLite` would pad a last page with zeros, and treat less than a header as
@@ -122,4 +133,32 @@ fn identity(found: &Metadata) -> Identity {
 #[cfg(not(unix))]
 const fn identity(_found: &Metadata) -> Identity {
     (0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a ledger that another process creates meanwhile is never called lost. Method: the sizes of its files at each stage of
+    /// its life, with a change of stage between any two looks.
+    #[test]
+    fn a_ledger_that_is_created_meanwhile_is_not_taken_for_a_lost_one() {
+        let stages: [&[(&str, u64)]; 6] = [
+            &[],
+            &[("run.db", 4096)],
+            &[("run.db", 4096), ("run.db-wal", 0)],
+            &[("run.db", 4096), ("run.db-wal", 32)],
+            &[("run.db", 4096), ("run.db-wal", 8272), ("images", 4096)],
+            &[("run.db", 8192), ("images", 4096)],
+        ];
+        let n = stages.len();
+        for moments in (0..n * n * n).map(|code| [code / n / n, code / n % n, code % n]).filter(|of| of.is_sorted()) {
+            let mut looks = moments.iter();
+            let found = find_truncation(|name| {
+                let stage = stages[*looks.next().expect("three looks")];
+                stage.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+            });
+            assert_eq!(found, None, "stages {moments:?}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod adopt;
 mod charges;
 mod checksum;
 mod cost;
+mod create;
 mod database;
 mod diff;
 mod event_writer;

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use rusqlite::OpenFlags;
 
-use crate::model::provider_identity::ProviderIdentity;
 use crate::model::time::Timestamp;
 use crate::store::error::LedgerError;
 use crate::store::sqlite::database::Database;
 use crate::store::sqlite::guard::{self, FileGuard};
 use crate::store::sqlite::lock::lock;
-use crate::store::sqlite::schema::{self, APPLICATION_ID, INDEXES, INSERT_RECOUNTED, SCHEMA, VERSION};
+use crate::store::sqlite::schema::{self, APPLICATION_ID, VERSION};
 use crate::store::sqlite::watermark::{self, StoredWatermark, UNBOUNDED, Watermark};
-use crate::store::sqlite::{folder, immutable, integrity, migrate, older_ledger};
+use crate::store::sqlite::{create, folder, immutable, integrity, migrate, older_ledger};
 
 /// Opens the ledger in the folder `out` for writing, and creates the folder and the ledger if they are missing.
 ///
@@ -25,13 +24,14 @@ pub(super) fn open(out: &Path, provider: &str, accepts_older: Option<Timestamp>)
     let lock = lock(&out.join("run.lock"), &path)?;
     guard::reject_truncated(out)?;
     let found = watermark::find(out)?;
-    // Refuses a missing ledger here, because opening would create a new one.
+    // Refuses a missing ledger here, before a new one is created.
     if let (StoredWatermark::Mark(Watermark { seq: n @ 1.., .. }, _), false, None) =
-        (found, path.exists(), accepts_older)
+        (found, create::is_begun(&path), accepts_older)
     {
         return Err(LedgerError::Older { path, what: format!("it is missing, and {n} events had been recorded") });
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    create::create_if_missing(out, provider)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Database::connect(path, None, flags)?;
     refuse_another(&mut database, provider)?;
     if database.version > 0 {
@@ -98,8 +98,7 @@ fn settle(database: &mut Database, provider: &str) -> Result<(), LedgerError> {
     if database.meta("provider")?.is_some() {
         return Ok(());
     }
-    database.set_meta("provider_name", &ProviderIdentity::parse(provider).name)?;
-    database.set_meta("provider", provider)
+    create::record_provider(database, provider)
 }
 
 fn prepare(database: &Database) -> rusqlite::Result<Result<(), LedgerError>> {
@@ -113,11 +112,8 @@ fn prepare(database: &Database) -> rusqlite::Result<Result<(), LedgerError>> {
         migrate::to_present(&database.connection, version)?;
     }
     if version == 0 {
-        database.connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {SCHEMA} {INDEXES} {INSERT_RECOUNTED} {} \
-             PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;",
-            schema::store_schema_sum()
-        ))?;
+        // An earlier version was killed before its first commit, or the file is an empty database.
+        database.connection.execute_batch(&format!("BEGIN IMMEDIATE; {} COMMIT;", schema::definitions()))?;
     }
     Ok(Ok(()))
 }

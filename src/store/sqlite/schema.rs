@@ -27,6 +27,15 @@ pub(super) const INSERT_RECOUNTED: &str = concat!(
 pub(super) const SCHEMA_SUM: &str = "SELECT CAST(sum(row_sum('schema', type, name, tbl_name, sql)) AS TEXT) AS sum FROM main.sqlite_schema \
                               WHERE name NOT LIKE 'sqlite_%' AND name <> 'jobs_pending_by_id'";
 
+/// Returns the SQL that makes an empty database a ledger without jobs. The caller has begun a transaction.
+pub(super) fn definitions() -> String {
+    format!(
+        "{SCHEMA} {INDEXES} {INSERT_RECOUNTED} {} \
+         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};",
+        store_schema_sum()
+    )
+}
+
 /// Returns the SQL that stores the checksum of all definitions.
 pub(super) fn store_schema_sum() -> String {
     format!("INSERT OR REPLACE INTO meta SELECT 'schema', sum, row_sum('meta', 'schema', sum) FROM ({SCHEMA_SUM});")

@@ -169,7 +169,8 @@ fn the_overview_reads_with_any_tool() {
     assert_eq!(row, (1, "pending".into(), "cat".into()));
 }
 
-/// Goal: whoever looks at a run in its first moment sees no run, or the run. Method: a thread looks all the time while ledgers are made.
+/// Goal: whoever looks at a run in its first moment sees no file, or the run. Method: a thread looks all the time while ledgers
+/// are made.
 #[test]
 #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_ledger_is_never_seen_half_made() {
@@ -179,8 +180,9 @@ fn a_ledger_is_never_seen_half_made() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_made.load(std::sync::atomic::Ordering::Acquire) {
+                    let is_there = folder.path().join("run.db").exists();
                     if let Err(error) = SqliteStore::open_for_reading(folder.path()) {
-                        assert!(matches!(error, LedgerError::Missing { .. }), "{error}");
+                        assert!(matches!(error, LedgerError::Missing { .. }) && !is_there, "{error}");
                     }
                 }
             });
@@ -188,4 +190,54 @@ fn a_ledger_is_never_seen_half_made() {
             is_made.store(true, std::sync::atomic::Ordering::Release);
         });
     }
+}
+
+/// Goal: the files of a process that was killed while it created its ledger are discarded.
+/// Method: each such file, from this version and from earlier ones, with content that would spoil a ledger.
+#[test]
+fn what_is_left_of_a_ledger_that_was_never_whole_is_discarded() {
+    let spoiled = tempfile::tempdir().unwrap();
+    drop(file(spoiled.path(), &["cat"]));
+    let other = std::fs::read(spoiled.path().join("run.db")).unwrap();
+    let left: [&[&str]; 6] = [
+        &[".run.db.new"],
+        &[".run.db.new", ".run.db.new-journal", ".run.db.new-wal", ".run.db.new-shm"],
+        &["run.db-journal"],
+        &["run.db-shm"],
+        &["run.db-journal", "run.db-shm", ".run.db.new"],
+        &[],
+    ];
+    for (left, is_empty) in left.into_iter().flat_map(|left| [(left, false), (left, true)]) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in left {
+            std::fs::write(folder.path().join(name), &other).unwrap();
+        }
+        if is_empty {
+            std::fs::write(folder.path().join("run.db"), "").unwrap();
+        }
+        let store = SqliteStore::open(folder.path(), "simulator").unwrap();
+        assert_eq!(
+            (store.provider().unwrap().as_str(), store.counts().unwrap()),
+            ("simulator", StatusCounts::default()),
+            "{left:?}"
+        );
+        store.check_whole().unwrap();
+        drop(store);
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: std::collections::BTreeSet<_> = names.map(|name| name.into_string().unwrap()).collect();
+        assert_eq!(names, ["run.db", "run.lock", "run.mark"].map(str::to_owned).into(), "{left:?}");
+    }
+}
+
+/// Goal: a ledger that an earlier version began, and an empty database, are completed. Method: a database without tables.
+#[test]
+fn an_empty_database_becomes_a_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
+    raw.pragma_update(None, "journal_mode", "wal").unwrap();
+    drop(raw);
+    assert!(matches!(SqliteStore::open_for_reading(folder.path()), Err(LedgerError::Missing { .. })));
+    let store = SqliteStore::open(folder.path(), "simulator").unwrap();
+    assert_eq!(store.provider().unwrap(), "simulator");
+    store.check_whole().unwrap();
 }
