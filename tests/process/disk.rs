@@ -257,7 +257,6 @@ fn a_ledger_that_cannot_be_used_is_refused_by_every_verb() {
         (b"something else entirely".repeat(100), "move it away, or choose another output folder"),
         (whole[..whole.len() / 2].to_vec(), "the file is damaged"),
         (whole[..1000].to_vec(), "the file is damaged"),
-        (vec![], "it is empty, and there are images beside it"),
     ];
     for (bytes, words) in cases {
         fs::write(&path, &bytes).unwrap();
@@ -267,6 +266,23 @@ fn a_ledger_that_cannot_be_used_is_refused_by_every_verb() {
             expect_code(&output, 1);
             assert!(stderr(&output).contains(words), "{}", stderr(&output));
             assert!(fs::read(&path).unwrap() == bytes, "{words}: the file was changed");
+        }
+    }
+    // An empty file is no ledger, whatever log is left beside it: `run` says what else shows that there was one.
+    for log in [false, true] {
+        fs::write(&path, "").unwrap();
+        drop(fs::remove_file(bench.path("out/run.db-wal")));
+        if log {
+            fs::write(bench.path("out/run.db-wal"), "").unwrap();
+        }
+        for (output, code, words) in [
+            (bench.run("prompts.csv", &[]), 2, "but the ledger run.db holds no run"),
+            (bench.output(&["status", "out"]), 1, "it is empty, and there are images beside it"),
+            (bench.output(&["results", "out"]), 1, "it is empty, and there are images beside it"),
+        ] {
+            expect_code(&output, code);
+            assert!(stderr(&output).contains(words), "{}", stderr(&output));
+            assert_eq!(fs::metadata(&path).unwrap().len(), 0, "{words}: the file was changed");
         }
     }
     fs::write(&path, whole).unwrap();

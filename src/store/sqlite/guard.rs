@@ -14,6 +14,9 @@ const NAMES: [&str; 6] = ["run.db", "run.db-wal", "run.db-shm", "run.db-journal"
 /// Sector size in bytes. Ledgers are written in pages, and pages are whole sectors.
 const SECTOR_BYTES: u64 = 512;
 
+/// Bytes of the header of a log, before its first record.
+const LOG_HEADER_BYTES: u64 = 32;
+
 /// Bytes that test whether the disk accepts a write: more than `SQLite` ever requests at once.
 const PROBE_BYTES: usize = 1 << 18;
 
@@ -55,6 +58,15 @@ fn find_truncation(mut size: impl FnMut(&str) -> Option<u64>) -> Option<&'static
         (Some(..SECTOR_BYTES), 1..) => Some("it is empty, and some of what it recorded is in run.db-wal"),
         (None, 1..) => Some("it is missing, and some of what it recorded is in run.db-wal"),
         _ => None,
+    }
+}
+
+/// Returns whether the log of a ledger is missing or holds no record, so that the ledger alone is the whole.
+pub(super) fn is_log_empty(out: &Path) -> io::Result<bool> {
+    match fs::metadata(out.join("run.db-wal")) {
+        Ok(found) => Ok(found.len() <= LOG_HEADER_BYTES),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

@@ -2,24 +2,26 @@
 //!
 //! `SQLite` normally keeps an index in the folder of a file that it reads.
 
-use std::fs;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
 
 use crate::store::error::LedgerError;
+use crate::store::sqlite::guard;
 
 /// Returns whether this ledger can be read without an index. It can if no process writes to it and no log is left.
 pub(super) fn may_be_read(path: &Path, error: &LedgerError) -> bool {
     let is_refused = match error {
         LedgerError::Database { source, .. } => source
             .downcast_ref::<rusqlite::Error>()
-            .is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen)),
+            .and_then(rusqlite::Error::sqlite_error_code)
+            // A log that ends with its header, and may not be completed, is what the protocol error tells of.
+            .is_some_and(|code| matches!(code, ErrorCode::CannotOpen | ErrorCode::FileLockingProtocolFailed)),
         // Covers a folder that accepts no file.
         LedgerError::Io { .. } | LedgerError::Full { .. } => true,
         _ => false,
     };
-    is_refused && fs::metadata(path.with_file_name("run.db-wal")).map_or(0, |log| log.len()) == 0
+    is_refused && path.parent().is_some_and(|out| guard::is_log_empty(out).unwrap_or(false))
 }
 
 /// Returns a path with options as the URI that `SQLite` reads. `?`, `#` and `%` have a meaning there, so the path is escaped.
@@ -36,6 +38,8 @@ pub(super) fn uri(path: &Path, options: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rusqlite::{Connection, OpenFlags};
 
     use super::*;

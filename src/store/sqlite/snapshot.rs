@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use crate::store::error::LedgerError;
 use crate::store::sqlite::database::Database;
-use crate::store::sqlite::{immutable, open};
+use crate::store::sqlite::{guard, immutable, open};
 
 /// Attempts to read a ledger that changes meanwhile. During each attempt, more than one run would have to begin and end.
 const LOOKS_MAX: usize = 3;
@@ -21,26 +21,25 @@ pub(super) fn read_snapshot(
     mut read: impl FnMut(Database) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
     let path = out.join("run.db");
-    let is_there = |path: &Path| path.try_exists().map_err(|source| LedgerError::Io { path: path.to_owned(), source });
-    if !is_there(&path)? {
+    let io = |source| LedgerError::Io { path: path.clone(), source };
+    if !path.try_exists().map_err(io)? {
         return Err(LedgerError::Missing { path: out.to_owned() });
     }
-    let wal = out.join("run.db-wal");
     let open = |options: &str| open::connect_for_reading(out, path.clone(), Some(&immutable::uri(&path, options)));
     for _ in 0..LOOKS_MAX {
         let before = stamp(&path);
-        if is_there(&wal)? {
-            // Log present: a process has the ledger open, or died with it open. The existing files are enough for reading.
+        if !guard::is_log_empty(out).map_err(io)? {
+            // Records in the log: a process has the ledger open, or died with it open. The existing files are enough for reading.
             match open("readonly_shm=1") {
                 Ok(database) => return read(database),
                 // Incomplete files, as in the first moments of a run, are the only ones that must be completed.
                 Err(_) => break,
             }
         }
-        // Log absent: no process has the ledger open. `SQLite` would create files only to read. The option `immutable`
-        // therefore states that nothing will change, and the check afterwards verifies that.
+        // No record in a log: all of the ledger is in its file. `SQLite` would create files only to read, or wait ten seconds for the
+        // first record of a killed process. The option `immutable` states that nothing will change, and the check afterwards verifies it.
         let looked = open("immutable=1").and_then(&mut read);
-        if stamp(&path) == before && !is_there(&wal)? {
+        if stamp(&path) == before && guard::is_log_empty(out).map_err(io)? {
             return looked;
         }
     }
@@ -93,6 +92,25 @@ mod tests {
             assert_eq!(before.len(), n_files, "{before:?}");
             assert_eq!(provider(&out).unwrap(), "simulator");
             assert_eq!(files(&out), before);
+        }
+    }
+
+    /// Goal: a ledger whose process was killed before the first record of its log is read at once, without a trace. Method: the log
+    /// and its index as they are at each such moment. Opening for reading would complete them.
+    #[test]
+    fn a_log_without_a_record_is_not_waited_for() {
+        let live = tempfile::tempdir().unwrap();
+        let file = SqliteStore::open(live.path(), "simulator").unwrap();
+        let log = fs::read(live.path().join("run.db-wal")).unwrap();
+        drop(file);
+        for (log_bytes, index_bytes) in [(0, 0), (0, 3), (0, 32_768), (16, 32_768), (32, 3), (32, 32_768)] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::copy(live.path().join("run.db"), folder.path().join("run.db")).unwrap();
+            fs::write(folder.path().join("run.db-wal"), &log[..log_bytes]).unwrap();
+            fs::write(folder.path().join("run.db-shm"), vec![0; index_bytes]).unwrap();
+            let before = files(folder.path());
+            assert_eq!(provider(folder.path()).unwrap(), "simulator", "{log_bytes} and {index_bytes} bytes");
+            assert_eq!(files(folder.path()), before, "{log_bytes} and {index_bytes} bytes");
         }
     }
 
