@@ -30,15 +30,7 @@ impl Host {
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let mut connection = connection.unwrap();
-                let mut request = vec![];
-                let mut piece = [0; 4096];
-                while !is_whole(&request) {
-                    match connection.read(&mut piece) {
-                        Ok(0) | Err(_) => break,
-                        Ok(n) => request.extend_from_slice(&piece[..n]),
-                    }
-                }
-                let text = String::from_utf8_lossy(&request).to_lowercase();
+                let text = String::from_utf8_lossy(&read_request(&mut connection)).to_lowercase();
                 let head = text.split("\r\n\r\n").next().unwrap().to_owned();
                 kept.lock().unwrap().push(head.clone());
                 answer(&head, &mut connection);
@@ -50,6 +42,21 @@ impl Host {
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
+}
+
+/// Reads a request to the last byte of its body. Empty if none comes.
+///
+/// A connection that is closed with unread bytes is reset, and the client loses what it has not read of the answer.
+pub fn read_request(connection: &mut TcpStream) -> Vec<u8> {
+    let mut request = vec![];
+    let mut piece = [0; 4096];
+    while !is_whole(&request) {
+        match connection.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => request.extend_from_slice(&piece[..n]),
+        }
+    }
+    request
 }
 
 fn is_whole(request: &[u8]) -> bool {

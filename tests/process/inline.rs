@@ -1,7 +1,7 @@
 //! Providers of every kind under kill -9: images inside answers, lists of requests, and repeated ids.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::{ExtendedColorType, ImageEncoder, codecs::png};
 
 use crate::bench::{Bench, expect_code, quick, stderr};
+use crate::host::read_request;
 use crate::served::Served;
 
 /// Provider, and the variable of its token.
@@ -148,9 +149,8 @@ fn serve(respond: impl Fn(&mut std::net::TcpStream) + Send + Sync + 'static) -> 
         for stream in listener.incoming() {
             let (mut stream, respond) = (stream.unwrap(), Arc::clone(&respond));
             std::thread::spawn(move || {
-                let mut request = vec![0; 1 << 16];
                 // A client may open a connection that it does not use.
-                if stream.read(&mut request).is_ok_and(|n_bytes| n_bytes > 0) {
+                if !read_request(&mut stream).is_empty() {
                     respond(&mut stream);
                 }
             });
