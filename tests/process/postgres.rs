@@ -55,7 +55,7 @@ impl Cluster {
             return None;
         };
         let folder = tempfile::Builder::new().prefix("pg-").tempdir().unwrap().keep();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut command = Command::new("sh");
         command.args(["-c", SCRIPT, "sh"]).arg(&folder).arg(&programs).arg(port.to_string());
         as_user(&mut command, &folder);
@@ -121,6 +121,12 @@ impl Cluster {
         }
         panic!("the server does not answer");
     }
+}
+
+/// Returns a free port below those that the system gives to whoever asks for any. No other test gets it before the server does.
+fn free_port() -> u16 {
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(15_000..30_000));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("one port is free")
 }
 
 /// Finds the folder of the programs: on the PATH, or the latest of Debian's versions.
