@@ -175,7 +175,7 @@ impl World {
 
     fn act(&mut self, now: i64, action: Action) {
         match action {
-            Action::Load { .. } | Action::Find(_) => (),
+            Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => (),
             Action::Submit(job, _) => self.send(now, ONE_WAY, Way::Submit(self.numbers[&job.id])),
             Action::Poll(batch) => batch.into_iter().for_each(|(id, _)| self.send(now, ONE_WAY, Way::Poll(id))),
             Action::Download(origin, _) => {

@@ -142,6 +142,7 @@ impl World {
     fn act(&mut self, now: i64, action: Action) {
         match action {
             Action::Load { .. } => self.is_asked = true,
+            Action::Reserve(_) => unreachable!("no rate is shared"),
             Action::Find(_) => unreachable!("nothing can be found"),
             Action::Submit(job, _) => self.send(now, ONE_WAY, Way::Submit(job.index as usize)),
             Action::Poll(batch) => batch.into_iter().for_each(|(id, _)| self.send(now, ONE_WAY, Way::Poll(id))),

@@ -97,7 +97,7 @@ pub async fn drive(
         while let Some(notice) = context.store.take_notice() {
             reporters.note(now, &notice);
         }
-        let loaded = match perform(actions, ledger, context, (&meter, clock), &mut under_way).await {
+        let loaded = match perform((now, actions), ledger, context, (&meter, clock), &mut under_way).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 broken.get_or_insert(error.into());
@@ -157,15 +157,15 @@ type TaskOutput = Result<Input, (JobId, StoreError)>;
 
 type JoinedTask = Result<TaskOutput, JoinError>;
 
-/// Starts the actions of a turn. Every action has its events recorded by now.
+/// Starts the actions of a turn, which were decided at this moment. Every action has its events recorded by now.
 async fn perform(
-    actions: Recorded<Vec<FleetAction>>,
+    (decided_at, actions): (Moment, Recorded<Vec<FleetAction>>),
     ledger: &mut dyn Ledger,
     context: &DriverContext,
     (meter, clock): (&Arc<DownloadMeter>, &Clock),
     under_way: &mut JoinSet<TaskOutput>,
 ) -> Result<Option<Loaded>, LedgerError> {
-    let (mut loaded, lease) = (None, ledger.lease());
+    let (mut loaded, lease) = (None, ledger.lease(decided_at));
     for FleetAction { member, action } in actions.into_inner() {
         let context = context.of(member);
         match action {
@@ -178,6 +178,7 @@ async fn perform(
             Action::Submit(job, number) => {
                 drop(under_way.spawn(requests::submit(context, job, number, lease.clone(), *clock).map(Ok)));
             }
+            Action::Reserve(max) => drop(under_way.spawn(ledger.reserve(max).map(Input::Reserved).map(Ok))),
             Action::Find(lost) => drop(under_way.spawn(requests::find(context, lost).map(Ok))),
             Action::Poll(batch) => drop(under_way.spawn(requests::poll(context, batch).map(Ok))),
             Action::Download(origin, urls) => {
@@ -230,7 +231,12 @@ fn spooled_task(FleetAction { member, action }: &FleetAction) -> Option<(JobId, 
         Action::Download(origin, urls) if urls.iter().any(link::is_spooled) => {
             Some((origin.job.id, (*member, origin.task.clone()?)))
         }
-        Action::Download(..) | Action::Load { .. } | Action::Submit(..) | Action::Find(_) | Action::Poll(_) => None,
+        Action::Download(..)
+        | Action::Load { .. }
+        | Action::Submit(..)
+        | Action::Reserve(_)
+        | Action::Find(_)
+        | Action::Poll(_) => None,
     }
 }
 

@@ -41,6 +41,7 @@ impl Others {
         for request in ledger.take_requests()? {
             let input = match request {
                 RunRequest::Hold(span) => Input::Hold(span),
+                RunRequest::Rate(rate) => Input::Rate(rate),
                 RunRequest::Stop(why) => Input::Stop(StopReason::Elsewhere(why)),
             };
             engine.handle(now, input);

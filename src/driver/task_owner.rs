@@ -47,6 +47,8 @@ fn accepted(input: &mut Input) -> Option<(JobId, TaskId, &mut Input)> {
         | Input::Received(_)
         | Input::Unsaved(_)
         | Input::Hold(_)
+        | Input::Rate(_)
+        | Input::Reserved(_)
         | Input::Stop(_) => None,
     }
 }

@@ -107,7 +107,18 @@ impl Engine {
             }
         }
         self.meet_model_stop(now);
+        sooner(&mut wake_at, self.plan_reserve(now, actions));
         wake_at
+    }
+
+    /// Reserves times for the submissions that are ready, if other processes keep the rate too. Returns the moment of the next request.
+    fn plan_reserve(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
+        let is_ready = self.stop.is_none() && !self.is_backed_up() && self.next_to_submit().is_some();
+        let n_ready = if is_ready { self.to_submit.len().max(1) } else { 0 };
+        if let Some(max) = self.lane.reserve(now, n_ready) {
+            actions.push(Action::Reserve(max));
+        }
+        self.lane.reserves_at().filter(|moment| is_ready && *moment > now)
     }
 
     /// Holds the next job back if the quota of its model is used up. A job that probes for all models is never held back.

@@ -119,7 +119,12 @@ impl Fleet {
             }
             Input::Polled(answers) => answers.first().and_then(|(id, _)| self.owners.get(id)),
             Input::Found(answers) => answers.first().and_then(|(id, _)| self.owners.get(id)),
-            Input::Loaded { .. } | Input::Received(_) | Input::Hold(_) | Input::Stop(_) => None,
+            Input::Loaded { .. }
+            | Input::Received(_)
+            | Input::Hold(_)
+            | Input::Rate(_)
+            | Input::Reserved(_)
+            | Input::Stop(_) => None,
         };
         match (owner.copied(), input) {
             (Some(number), Input::Unsaved(id)) => {

@@ -1,17 +1,21 @@
 //! Budgets of one provider's API: submissions, tasks in flight and polls, and the effect of each refusal on them.
 
+mod shared;
+
 use std::time::Duration;
 
 use crate::engine::limit_learner::{LimitLearner, LimitedBy};
 use crate::engine::pacer::Pacer;
 use crate::engine::quota_hint::QuotaHint;
 use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::reserved_rate::ReservedRate;
 use crate::engine::retry::Backoff;
 use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
 use crate::model::event::Stage;
 use crate::model::history::History;
 use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::outcome::{Fault, FaultKind};
+use crate::model::shared_rate::SharedRate;
 use crate::model::snapshot::{Bottleneck, SubmitPause, SubmitRateLimit};
 use crate::model::time::{Moment, Timestamp};
 
@@ -22,6 +26,8 @@ const SUBMITS_MAX: f64 = 1024.0;
 #[derive(Debug)]
 pub struct Lane {
     submits: Pacer,
+    /// Rate that other processes keep too; `None` if this process keeps its own rate.
+    reserved: Option<ReservedRate>,
     polls: Pacer,
     learner: LimitLearner,
     /// Test for random refusals of polls.
@@ -60,8 +66,10 @@ impl Lane {
     /// Creates the lane that these limits describe.
     pub fn new(limits: &Limits) -> Self {
         let pacer = |rate, burst, salt| Pacer::new(rate, burst, Backoff::new(limits.seed ^ salt), limits.wait_max);
+        let (own, shared) = if limits.is_shared { (None, limits.rate) } else { (limits.rate, None) };
         Self {
-            submits: pacer(limits.rate, limits.burst, 0x5b),
+            submits: pacer(own, limits.burst, 0x5b),
+            reserved: shared.map(|rate| ReservedRate::new(SharedRate { rate, burst: limits.burst })),
             polls: pacer(limits.poll_rate, None, 0x90),
             learner: LimitLearner::new(limits.concurrency, limits.rate.is_some()),
             poll_chance: RandomRefusalTest::new(),
@@ -95,6 +103,19 @@ impl Lane {
     }
 
     fn try_submit(&mut self, now: Moment) -> Result<SubmitPermit, (Bottleneck, Blocked)> {
+        self.check_submit(now)?;
+        self.submits.take(now).map_err(|moment| (Bottleneck::Rate, Blocked::Until(moment)))?;
+        if let Some(reserved) = &mut self.reserved {
+            reserved.take(now).map_err(|at| (Bottleneck::Rate, at.map_or(Blocked::Busy, Blocked::Until)))?;
+        }
+        let ticket = self.learner.take(now, self.n_in_flight);
+        self.n_submits_out += 1;
+        self.n_in_flight += 1;
+        Ok(ticket)
+    }
+
+    /// Checks all limits on submissions but the rate. Returns how many submissions there is room for.
+    fn check_submit(&self, now: Moment) -> Result<usize, (Bottleneck, Blocked)> {
         let submits_max = if self.submits.is_probing() { 1 } else { self.submits_max };
         let submits_max = self.refusals_max.map_or(submits_max, |max| max.min(submits_max));
         if self.n_submits_out >= submits_max || !self.remaining.has_room(self.n_submits_out) {
@@ -105,11 +126,8 @@ impl Lane {
             LimitedBy::Rate(at) => (Bottleneck::Rate, Blocked::Until(at)),
             LimitedBy::Answers => (Bottleneck::Answers, Blocked::Busy),
         })?;
-        self.submits.take(now).map_err(|moment| (Bottleneck::Rate, Blocked::Until(moment)))?;
-        let ticket = self.learner.take(now, self.n_in_flight);
-        self.n_submits_out += 1;
-        self.n_in_flight += 1;
-        Ok(ticket)
+        let n_places = self.learner.cap().saturating_sub(self.n_in_flight).max(1);
+        Ok(n_places.min(submits_max - self.n_submits_out))
     }
 
     /// Records an accepted submission, whose task stays in flight. `remaining` is the number of further ones that the provider accepts, if

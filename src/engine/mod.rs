@@ -4,7 +4,7 @@
 //! engine holds the jobs in flight and a small look-ahead. All others stay in the ledger until they are loaded. Each concern has its file:
 //!
 //! - [`lane`], [`pacer`] and `dispatch`: budgets of one provider's API, the gate of one kind of request, and what leaves now.
-//! - [`configured_rate`]: configured limits. `limit_learner`: hidden ones, at the start ([`limit_search`], `rate_bracket`) and later
+//! - [`configured_rate`] and `reserved_rate`: configured limits, of one process and of several together. `limit_learner`: hidden ones, at the start ([`limit_search`], `rate_bracket`) and later
 //!   ([`adaptive_limiter`], `concurrency_window`, `estimated_rate`, `detection_lag`, `refusal_cause`, `random_refusals`,
 //!   `throughput_probe`).
 //! - `quota_hint`, `model_quotas`, [`spending`] and `job_limit`: quotas of the account and of single models, the user's cost limit and job
@@ -47,6 +47,7 @@ pub mod rate_bracket;
 mod recovery;
 mod refusal_cause;
 mod refusals;
+mod reserved_rate;
 mod resubmit_limiter;
 pub mod retry;
 pub mod schedule;
@@ -250,6 +251,8 @@ impl Engine {
             }
             Input::Received(received) => self.images.received(now, received),
             Input::Hold(span) => self.lane.hold_submits(now, span),
+            Input::Rate(rate) => self.lane.share_rate(rate),
+            Input::Reserved(answer) => self.lane.reserved(now, answer),
             Input::Stop(stop) => self.stop_with(now, stop),
         }
     }

@@ -10,6 +10,7 @@ use crate::model::more::More;
 use crate::model::outcome::{Acceptance, Artifact, Fault, Found, Status, TaskId, Url};
 use crate::model::phase::JobRecord;
 use crate::model::provenance::Provenance;
+use crate::model::shared_rate::{Reservation, SharedRate};
 use crate::model::time::{Moment, Timestamp};
 
 /// Work for the driver. Its result returns as the [`Input`] of the same name.
@@ -25,6 +26,8 @@ pub enum Action {
     /// Submits this job, as the submission with this [number](crate::model::phase::JobState::submission_number). The event
     /// `SubmitStarted` is recorded before the submission leaves.
     Submit(Arc<Job>, u32),
+    /// Reserves at most so many times for submissions, under a rate that other processes of the run keep too.
+    Reserve(u32),
     /// Finds these submissions, whose answers are lost.
     Find(Vec<FindRequest>),
     /// Polls the status of these tasks.
@@ -70,6 +73,10 @@ pub enum Input {
     Received(Received),
     /// Request of another process of the run: nothing is submitted for this time.
     Hold(Duration),
+    /// Rate of all processes of the run together, from now on.
+    Rate(SharedRate),
+    /// Answer to `Reserve`: reserved times, or how long to wait before the next request.
+    Reserved(Result<Reservation, Duration>),
     /// Request to stop before the end.
     Stop(StopReason),
 }

@@ -1,4 +1,5 @@
-//! Submissions that were recorded and then not sent, because the lease of this process was no longer certain.
+//! Submissions that were recorded and then not sent, because the lease of this process was no longer certain, or the time that was reserved for them
+//! had passed.
 //!
 //! Nothing reached the provider: the attempt costs nothing, and says nothing about the provider.
 
@@ -24,7 +25,7 @@ impl Engine {
         self.settle(id, Settled::Free);
         self.brake.withdraw(id);
         // A limit is not the fault of the job, and is not counted against it.
-        let words = "not sent, because other workers may have taken this one's jobs over";
+        let words = "not sent, because the server took too long to record it, and other workers go on meanwhile";
         let fault = Fault::new(FaultKind::Throttled { retry_after: None }, words);
         self.emit(now, id, EventKind::Setback(Stage::Submit, fault));
         self.submit_later(now + AGAIN_AFTER, id);

@@ -18,6 +18,9 @@ pub struct Limits {
     pub rate: Option<Rate>,
     /// Submissions that may leave at once under `rate`. `None` means one by one, where the lateness of a timer is compensated.
     pub burst: Option<NonZeroU32>,
+    /// Says whether other processes work on the run. `rate` and `burst` are then those of all together, and nothing leaves before the ledger has
+    /// reserved a time for it.
+    pub is_shared: bool,
     /// Polls per unit of time; `None` means no rate limit.
     pub poll_rate: Option<Rate>,
     /// Maximum number of submissions whose answer is awaited.
@@ -73,6 +76,7 @@ impl Default for Limits {
             concurrency: Concurrency::Auto,
             rate: None,
             burst: None,
+            is_shared: false,
             poll_rate: None,
             submits_max: 64,
             polls_max: 64,

@@ -30,6 +30,7 @@ pub mod request;
 #[cfg(feature = "cli")]
 pub(crate) mod request_diff;
 pub mod request_limits;
+pub mod shared_rate;
 pub mod snapshot;
 pub mod storage_url;
 pub mod submission_id;

@@ -9,7 +9,12 @@ use crate::model::time::Moment;
 ///
 /// It is checked immediately before a submission leaves. What no check can exclude is a pause between the check and the request.
 #[derive(Clone, Debug, Default)]
-pub struct Lease(Option<Arc<Term>>);
+pub struct Lease {
+    /// Term of the process; `None` for one that has its ledger to itself.
+    term: Option<Arc<Term>>,
+    /// Moment after which this clone no longer holds; `None` for no such moment.
+    ends_at: Option<Moment>,
+}
 
 /// Term of a lease.
 #[derive(Debug)]
@@ -22,33 +27,42 @@ struct Term {
 impl Lease {
     /// Returns the lease of a process that has its ledger to itself: it always holds.
     pub const fn always() -> Self {
-        Self(None)
+        Self { term: None, ends_at: None }
     }
 
     /// Returns a lease that does not hold until it is extended.
     pub fn lapsed() -> Self {
-        Self(Some(Arc::new(Term { until: AtomicI64::new(i64::MIN), is_lost: AtomicBool::new(false) })))
+        let term = Term { until: AtomicI64::new(i64::MIN), is_lost: AtomicBool::new(false) };
+        Self { term: Some(Arc::new(term)), ends_at: None }
     }
 
     /// Extends the lease to this moment, unless it lasts longer or is lost.
     pub fn extend(&self, until: Moment) {
-        if let Some(term) = &self.0 {
+        if let Some(term) = &self.term {
             term.until.fetch_max(until.micros(), Ordering::Relaxed);
         }
     }
 
+    /// Returns this lease, which holds until this moment at most.
+    #[must_use]
+    pub fn until(self, ends_at: Moment) -> Self {
+        Self { ends_at: Some(ends_at), ..self }
+    }
+
     /// Ends the lease for good.
     pub fn lose(&self) {
-        if let Some(term) = &self.0 {
+        if let Some(term) = &self.term {
             term.is_lost.store(true, Ordering::Relaxed);
         }
     }
 
     /// Returns whether the lease holds at this moment.
     pub fn holds(&self, now: Moment) -> bool {
-        self.0.as_ref().is_none_or(|term| {
+        let is_within = self.ends_at.is_none_or(|ends_at| now <= ends_at);
+        let holds = self.term.as_ref().is_none_or(|term| {
             !term.is_lost.load(Ordering::Relaxed) && now.micros() <= term.until.load(Ordering::Relaxed)
-        })
+        });
+        is_within && holds
     }
 }
 
@@ -70,6 +84,7 @@ mod tests {
         lease.extend(at(20));
         lease.extend(at(10));
         assert!(lease.holds(at(20)) && !lease.holds(at(21)));
+        assert!(lease.clone().until(at(20)).holds(at(20)) && !lease.clone().until(at(19)).holds(at(20)));
         lease.clone().lose();
         lease.extend(at(30));
         assert!(!lease.holds(at(5)));

@@ -54,7 +54,8 @@ use crate::model::more::More;
 use crate::model::outcome::{Artifact, TaskId};
 use crate::model::phase::JobRecord;
 use crate::model::price::Price;
-use crate::model::time::Timestamp;
+use crate::model::shared_rate::{Reservation, SharedRate};
+use crate::model::time::{Moment, Timestamp};
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
 use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RestoredJobs, RowsError, SeeRow};
@@ -77,9 +78,17 @@ pub trait Ledger: Send {
     /// Every submission that was ever accepted counts, including lost tasks and jobs that left the manifest.
     fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>>;
 
-    /// Returns the lease under which submissions may leave. It always holds for a ledger with one process.
-    fn lease(&self) -> Lease {
+    /// Returns the lease under which submissions that were decided at this moment may leave. It always holds for a ledger with one process.
+    fn lease(&self, decided_at: Moment) -> Lease {
+        let _ = decided_at;
         Lease::always()
+    }
+
+    /// Reserves at most `max` times for submissions, under the rate of all processes of the run. The error says how long to wait before the
+    /// next request. Times that are reserved by a future which is dropped are lost.
+    fn reserve(&self, max: u32) -> BoxFuture<'static, Result<Reservation, Duration>> {
+        let _ = max;
+        ready(Err(Duration::MAX)).boxed()
     }
 
     /// Takes note that no job that was handed out is worked on any more. Those that have not ended are left to the user.
@@ -113,6 +122,8 @@ pub trait Ledger: Send {
 pub enum RunRequest {
     /// Submit nothing for this time.
     Hold(Duration),
+    /// Keep this rate together, from now on.
+    Rate(SharedRate),
     /// Stop, for this reason in words.
     Stop(String),
 }

@@ -52,6 +52,8 @@ mod shards;
 mod shared;
 #[cfg(feature = "postgres")]
 mod shared_faults;
+#[cfg(feature = "postgres")]
+mod shared_rate;
 mod sizes;
 mod slurm;
 #[cfg(feature = "cloud")]

@@ -176,7 +176,7 @@ impl Beats {
         let has_fault = self.rng.f64() < self.service.faults;
         let fault = || Fault::new(FaultKind::Transient, "chance");
         match action {
-            Action::Load { .. } | Action::Find(_) => (),
+            Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => (),
             Action::Submit(job, _) => {
                 self.n_submits_out += 1;
                 self.to_submit.remove(&job.id);
@@ -271,6 +271,8 @@ impl Beats {
             | Input::Received(_)
             | Input::Unsaved(_)
             | Input::Hold(_)
+            | Input::Rate(_)
+            | Input::Reserved(_)
             | Input::Stop(_) => (),
         }
     }

@@ -22,7 +22,7 @@ use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::TaskId;
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
-use promptbatch::model::time::Timestamp;
+use promptbatch::model::time::{Moment, Timestamp};
 use promptbatch::provider::{Provider, ProviderTraits};
 use promptbatch::report::Reporters;
 use promptbatch::run::stopper;
@@ -214,7 +214,7 @@ impl<L: Ledger> Ledger for Leasing<L> {
         self.0.owners(tasks)
     }
 
-    fn lease(&self) -> Lease {
+    fn lease(&self, _decided_at: Moment) -> Lease {
         self.1.clone()
     }
 }

@@ -28,7 +28,7 @@ fn settle(bench: &mut Bench, asked: &mut Vec<JobId>) -> usize {
                     bench.handle(Input::Polled(done.collect()));
                 }
                 Action::Download(origin, _) => asked.push(origin.job.id),
-                Action::Load { .. } | Action::Find(_) => panic!("all jobs were told"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => panic!("all jobs were told"),
             }
         }
     }
@@ -68,7 +68,7 @@ fn only_a_look_ahead_is_in_memory() {
                     let jobs = (first..=n_handed_out).map(pending).collect();
                     bench.handle(Input::Loaded { jobs, more: More::now_if(n_handed_out < 1000) });
                 }
-                Action::Find(_) => panic!("nothing can be found"),
+                Action::Reserve(_) | Action::Find(_) => panic!("nothing can be found"),
                 Action::Submit(job, _) => bench.submitted(job.index),
                 Action::Poll(batch) => {
                     let done = batch.into_iter().map(|(id, _)| (id, Ok(Status::Done(urls(1))))).collect();

@@ -31,7 +31,7 @@ fn work_in_order(bench: &mut Bench, started: Moment) {
                 }
                 Action::Download(origin, _) => bench.downloaded(origin.job.index, Ok(vec![artifact()])),
                 Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: More::Done }),
-                Action::Find(_) => panic!("nothing can be found"),
+                Action::Reserve(_) | Action::Find(_) => panic!("nothing can be found"),
             }
         }
         if turn.is_last {
@@ -142,7 +142,9 @@ fn all_unknown(bench: &mut Bench, span: Duration) -> Vec<u64> {
                     again.push(job.index);
                     bench.handle(Input::Submitted(job.id, Ok(TaskId(format!("new {}", job.index)).into())));
                 }
-                Action::Load { .. } | Action::Find(_) | Action::Download(..) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) | Action::Download(..) => {
+                    panic!("{action:?}")
+                }
             }
         }
         if turn.is_last {
@@ -178,7 +180,7 @@ fn when_all_tasks_vanish_one_goes_first() {
                     bench.downloaded(origin.job.index, Ok(vec![artifact()]));
                 }
                 Action::Submit(job, _) => bench.submitted(job.index),
-                Action::Load { .. } | Action::Find(_) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => panic!("{action:?}"),
             }
         }
     }

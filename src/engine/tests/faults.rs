@@ -253,7 +253,7 @@ fn a_task_that_is_in_line_is_not_given_up() {
                     bench.downloaded(origin.job.index, Ok(vec![artifact()]));
                 }
                 Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: More::Done }),
-                Action::Find(_) => panic!("nothing can be found"),
+                Action::Reserve(_) | Action::Find(_) => panic!("nothing can be found"),
             }
         }
     }

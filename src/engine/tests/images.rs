@@ -28,7 +28,7 @@ fn play(bench: &mut Bench, span: Duration, image: impl Fn(u64, Duration) -> Resu
                     let result = image(n, bench.now - START);
                     bench.downloaded(n, result.map(|()| vec![artifact()]).map_err(fault));
                 }
-                Action::Load { .. } | Action::Find(_) => panic!("every job is loaded"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => panic!("every job is loaded"),
             }
         }
         if is_idle {

@@ -122,7 +122,7 @@ impl Bench {
                 Action::Download(origin, _) => *origin = Provenance::of_job(Arc::clone(&origin.job)),
                 // The number has a test of its own.
                 Action::Submit(_, number) => *number = 1,
-                Action::Load { .. } | Action::Find(_) | Action::Poll(_) => (),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) | Action::Poll(_) => (),
             }
         }
         turn

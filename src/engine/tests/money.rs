@@ -29,7 +29,7 @@ fn answer(bench: &mut Bench, actions: Vec<Action>, status: impl Fn(JobId) -> Sta
                 bench.handle(Input::Polled(answers));
             }
             Action::Download(origin, _) => bench.handle(Input::Downloaded(origin.job.id, Ok(vec![artifact()]))),
-            Action::Load { .. } | Action::Find(_) => panic!("every job is loaded"),
+            Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => panic!("every job is loaded"),
         }
     }
 }
@@ -181,7 +181,7 @@ fn part(jobs_max: u64, limits: Limits) -> (Bench, usize) {
 fn asked(turn: &Turn) -> usize {
     let asked = turn.actions.iter().find_map(|action| match action {
         Action::Load { max, .. } => Some(*max),
-        Action::Submit(..) | Action::Find(_) | Action::Poll(_) | Action::Download(..) => None,
+        Action::Submit(..) | Action::Reserve(_) | Action::Find(_) | Action::Poll(_) | Action::Download(..) => None,
     });
     asked.expect("the ledger is asked for jobs")
 }

@@ -26,7 +26,9 @@ fn outage(bench: &mut Bench, span: Duration) -> Turn {
                     let answers = batch.into_iter().map(|(id, _)| (id, Err(broken()))).collect();
                     bench.handle(Input::Polled(answers));
                 }
-                Action::Load { .. } | Action::Find(_) | Action::Download(..) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) | Action::Download(..) => {
+                    panic!("{action:?}")
+                }
             }
         }
     }
@@ -59,7 +61,9 @@ fn a_task_whose_polls_alone_fail_is_not_given_up() {
                 Action::Poll(_) if bench.now - START < Duration::from_secs(90) => bench.polled(2, Ok(Status::Running)),
                 Action::Poll(_) => bench.polled(2, Ok(Status::Done(urls(2)))),
                 Action::Download(..) => bench.downloaded(2, Ok(vec![artifact()])),
-                Action::Load { .. } | Action::Find(_) | Action::Submit(_, _) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) | Action::Submit(_, _) => {
+                    panic!("{action:?}")
+                }
             }
         }
         if turn.is_last {
@@ -198,7 +202,7 @@ fn a_poll_that_is_refused_for_ever_keeps_nobody_and_ends() {
                     bench.submitted(2);
                 }
                 Action::Download(..) => bench.downloaded(2, Ok(vec![artifact()])),
-                Action::Load { .. } | Action::Find(_) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => panic!("{action:?}"),
             }
         }
         if turn.is_last {

@@ -158,7 +158,7 @@ fn play_models(bench: &mut Bench, resets_at: Duration) -> Vec<u64> {
                     bench.polled(n, Ok(Status::Done(urls(n))));
                 }),
                 Action::Download(provenance, _) => bench.downloaded(provenance.job.index, Ok(vec![artifact()])),
-                Action::Load { .. } | Action::Find(_) => panic!("every job is loaded"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => panic!("every job is loaded"),
             }
         }
         if is_idle {

@@ -25,7 +25,7 @@ fn play(bench: &mut Bench, span: Duration, fault: &Fault, is_refused: impl Fn(&B
                     bench.handle(Input::Polled(answers));
                 }
                 Action::Download(origin, _) => bench.downloaded(origin.job.index, Ok(vec![artifact()])),
-                Action::Load { .. } | Action::Find(_) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => panic!("{action:?}"),
             }
         }
         if turn.is_last {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::fleet::Fleet;
 use crate::engine::turn::StopReason;
+use crate::model::shared_rate::Reservation;
 
 const LATER: More = More::Later(Duration::from_secs(5));
 
@@ -127,7 +128,7 @@ fn a_fleet_is_idle_only_without_any_job() {
     let is_idle = |turn: &crate::engine::fleet::FleetTurn| {
         turn.actions.iter().find_map(|action| match action.action {
             Action::Load { is_idle, .. } => Some(is_idle),
-            Action::Submit(..) | Action::Find(_) | Action::Poll(_) | Action::Download(..) => None,
+            Action::Submit(..) | Action::Reserve(_) | Action::Find(_) | Action::Poll(_) | Action::Download(..) => None,
         })
     };
     assert_eq!(is_idle(&fleet.turn(START)), Some(true));
@@ -136,4 +137,70 @@ fn a_fleet_is_idle_only_without_any_job() {
     fleet.handle(START, Input::Loaded { jobs: vec![other], more: LATER });
     assert_eq!(is_idle(&fleet.turn(START)), None);
     assert_eq!(is_idle(&fleet.turn(START + Duration::from_secs(5))), Some(false));
+}
+
+/// Returns an engine with pending jobs whose rate other workers keep too.
+fn paced(n_jobs: u64) -> Bench {
+    Bench::with_pending(Limits { rate: "10/s".parse().ok(), is_shared: true, ..fixed(9) }, n_jobs)
+}
+
+fn times(first: Moment, count: u32) -> Input {
+    let (interval, usable_for) = (Duration::from_millis(100), Duration::from_millis(50));
+    Input::Reserved(Ok(Reservation { first, interval, count, usable_for }))
+}
+
+/// Goal: under a rate that workers keep together, nothing leaves without a reserved time; what is asked for is what can be used. Method: three
+/// jobs, two times, and a refused request.
+#[test]
+fn a_submission_leaves_at_its_reserved_time() {
+    let mut bench = paced(3);
+    assert_eq!(bench.turn().actions, [Action::Reserve(3)]);
+    assert_eq!(bench.turn().actions, [], "the answer is awaited");
+    let first = bench.now + Duration::from_millis(30);
+    bench.handle(times(first, 2));
+    assert_eq!(bench.turn().actions, [Action::Reserve(1)], "one is missing");
+    for (n, wait) in [(1, 30), (2, 100)] {
+        let leaves = |bench: &mut Bench| bench.turn().actions.contains(&submit(n));
+        bench.wait(Duration::from_millis(wait - 1));
+        assert!(!leaves(&mut bench), "{n} is early");
+        bench.wait(Duration::from_millis(1));
+        assert!(leaves(&mut bench), "{n} is late");
+        bench.submitted(n);
+    }
+    bench.handle(Input::Reserved(Err(Duration::from_secs(7))));
+    let asks = |bench: &mut Bench| bench.turn().actions.contains(&Action::Reserve(1));
+    bench.wait(Duration::from_millis(6999));
+    assert!(!asks(&mut bench));
+    bench.wait(Duration::from_millis(1));
+    assert!(asks(&mut bench));
+}
+
+/// Goal: a worker asks for no time that it cannot use: not while the provider holds it back, nor without a free place, nor at the end.
+#[test]
+fn no_time_is_reserved_in_vain() {
+    let mut bench = paced(12);
+    bench.handle(Input::Hold(Duration::from_secs(40)));
+    assert_eq!(bench.next().actions, [Action::Reserve(5)], "half a second");
+    assert_eq!(bench.now - START, Duration::from_secs(40));
+    bench.handle(times(bench.now, 1));
+    bench.handle(Input::Stop(StopReason::Elsewhere("enough".into())));
+    assert_eq!(bench.turn().actions, []);
+    let mut bench = Bench::with_pending(Limits { rate: "10/s".parse().ok(), is_shared: true, ..fixed(1) }, 2);
+    assert_eq!(bench.turn().actions, [Action::Reserve(1)]);
+    bench.handle(times(bench.now, 1));
+    assert_eq!(bench.turn().actions, [submit(1)], "and none for the second job, which has no place");
+}
+
+/// Goal: a rate that another worker was given counts from then on. Method: an engine without a rate, and one job that is left.
+#[test]
+fn the_rate_of_another_worker_counts() {
+    let mut bench = Bench::with_pending(Limits { is_shared: true, ..fixed(1) }, 2);
+    assert_eq!(bench.turn().actions, [submit(1)], "no rate is known");
+    bench.submitted(1);
+    bench.handle(Input::Rate("1/s".parse().unwrap()));
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    let turn = bench.turn();
+    assert!(turn.actions.contains(&Action::Reserve(1)), "{turn:?}");
+    assert!(!turn.actions.contains(&submit(2)), "{turn:?}");
 }

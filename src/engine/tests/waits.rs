@@ -20,7 +20,7 @@ fn play(limits: Limits, n: u64, took: impl Fn(u64) -> Duration) -> Duration {
                     bench.handle(Input::Polled(answers));
                 }
                 Action::Download(origin, _) => bench.downloaded(origin.job.index, Ok(vec![artifact()])),
-                Action::Load { .. } | Action::Find(_) => panic!("{action:?}"),
+                Action::Load { .. } | Action::Reserve(_) | Action::Find(_) => panic!("{action:?}"),
             }
         }
         if turn.is_last {

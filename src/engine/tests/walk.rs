@@ -117,6 +117,7 @@ fn answer(bench: &mut Bench, rng: &mut fastrand::Rng, action: Action, n_handed_o
             let result = if is_well { Ok(accepted) } else { Err(any) };
             bench.handle(Input::Submitted(job.id, result));
         }
+        Action::Reserve(_) => panic!("no rate is shared"),
         Action::Find(lost) => {
             let found = lost.iter().map(|lost| {
                 let images = if rng.bool() { urls(lost.job.index) } else { vec![] };

@@ -16,6 +16,7 @@ use crate::images::validate::verdict::CheckLimits;
 use crate::model::counts::StatusCounts;
 use crate::model::limits::Limits;
 use crate::model::output_options::OutputOptions;
+use crate::model::shared_rate::SharedRate;
 use crate::model::storage_url::StorageUrl;
 use crate::model::time::Moment;
 use crate::provider::config::ProviderConfig;
@@ -57,7 +58,7 @@ pub struct WorkOptions {
     pub images: Option<StorageUrl>,
     /// Access to the provider.
     pub access: Credentials,
-    /// Limits that the engine of this worker keeps.
+    /// Limits that the engine of this worker keeps. A rate is that of all workers together, and replaces the one that the run has.
     pub limits: Limits,
     /// Largest image that is accepted.
     pub image_limits: CheckLimits,
@@ -77,6 +78,19 @@ pub struct WorkStart {
     pub warning: Option<String>,
     /// Says whether the token is of another account than the one that the run began with.
     pub is_other_account: bool,
+    /// Rate that all workers keep together; `None` for no such rate.
+    pub rate: Option<StartRate>,
+}
+
+/// Rate that all workers keep together, when a worker begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StartRate {
+    /// Rate from now on.
+    pub rate: SharedRate,
+    /// Says whether this worker was given it. Otherwise it is the run's.
+    pub is_own: bool,
+    /// Other rate that it replaces, for all workers; `None` if it replaces none.
+    pub replaced: Option<SharedRate>,
 }
 
 /// Works on a shared run until all its jobs have ended, or the worker is stopped. A worker that was shut out joins again as a new one.
@@ -101,6 +115,7 @@ pub async fn work(
             n_others: status.workers.len(),
             warning: desk.warning.clone(),
             is_other_account: !desk.limits.is_same_account,
+            rate: desk.rate,
         });
         match desk.join(&status, &mut reporters, stops).await {
             // Others have its jobs. It may join again, as another worker.
@@ -128,6 +143,7 @@ struct Workplace<'a> {
     place: Option<StorageUrl>,
     provider: ProviderConfig,
     limits: Limits,
+    rate: Option<StartRate>,
     style: OutputOptions,
     /// Warning about the server; `None` if there is none.
     warning: Option<String>,
@@ -140,6 +156,9 @@ impl<'a> Workplace<'a> {
         let first = patiently(PATIENCE_FIRST, || server.status()).await?;
         if first.is_merged {
             return Err(server.merged().into());
+        }
+        if first.is_older {
+            return Err(server.older().into());
         }
         let io = |source| SharedRunError::Io { path: std::env::temp_dir(), source };
         let scratch = tempfile::Builder::new().prefix("promptbatch-").tempdir().map_err(io)?;
@@ -159,10 +178,26 @@ impl<'a> Workplace<'a> {
         options.access.check(&provider).map_err(RunError::from)?;
         let is_same_account = account(&server, &options.access, &mut *settings, &provider).await?;
         let price = settings.settle_price(options.limits.price.clone(), provider.spec().listed_price())?;
-        let limits = Limits { is_same_account, price, ..options.limits.clone() };
+        let rate = settle_rate(&server, &options.limits).await?;
+        let (submits, burst) = rate.map_or((None, None), |start| (Some(start.rate.rate), start.rate.burst));
+        let limits = Limits { is_same_account, price, is_shared: true, rate: submits, burst, ..options.limits.clone() };
         let style = style::known(&*settings)?;
         let warning = patiently(PATIENCE_FIRST, || server.warning()).await?;
-        Ok(Self { options, clock, began, server, first, scratch, settings, place, provider, limits, style, warning })
+        Ok(Self {
+            options,
+            clock,
+            began,
+            server,
+            first,
+            scratch,
+            settings,
+            place,
+            provider,
+            limits,
+            rate,
+            style,
+            warning,
+        })
     }
 
     /// Joins as a new worker, and drives jobs until all have ended, or the worker is stopped or shut out.
@@ -278,6 +313,14 @@ async fn account(
     let Some(own) = provider.account(&settings.account_salt()?) else { return Ok(true) };
     let known = patiently(PATIENCE_FIRST, || server.settle_setting(Setting::Account.key(), &own)).await?;
     Ok(known == own || access.consent.is_account_new)
+}
+
+/// Determines the rate of all workers together: the one that this worker was given, or else that of the run.
+async fn settle_rate(server: &PostgresRun, limits: &Limits) -> Result<Option<StartRate>, LedgerError> {
+    let own = limits.rate.map(|rate| SharedRate { rate, burst: limits.burst });
+    let before = patiently(PATIENCE_FIRST, || server.settle_rate(own)).await?;
+    let replaced = before.filter(|before| own.is_some_and(|own| own != *before));
+    Ok(own.or(before).map(|rate| StartRate { rate, is_own: own.is_some(), replaced }))
 }
 
 /// Refuses a provider whose answers carry the images, if no folder is shared: an image that is paid for would be lost with its worker.

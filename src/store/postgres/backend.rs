@@ -9,13 +9,14 @@ use tokio_postgres::types::Type;
 
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
+use crate::model::shared_rate::SharedRate;
 use crate::store::TaskOwner;
 use crate::store::postgres::encode::task_key;
 use crate::store::postgres::run::PostgresRun;
 use crate::store::postgres::statements::{BEGUN, FLAGS, flags, number};
 use crate::store::shared::backend::{
-    BackendResult, BlockNumber, Claim, Numbered, Outlook, Renewal, SharedBackend, SharedCommit, SharedFlags, SharedJob,
-    Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
+    BackendResult, BlockNumber, Claim, Numbered, Outlook, Renewal, ReservedTimes, SharedBackend, SharedCommit,
+    SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
 };
 use crate::store::totals::{TOTAL_NAMES, Totals};
 
@@ -221,6 +222,14 @@ impl SharedBackend for PostgresRun {
             Ok(())
         }
         .boxed()
+    }
+
+    fn share_rate(&self, rate: SharedRate) -> BoxFuture<'_, BackendResult<Option<SharedRate>>> {
+        async move { Ok(self.write_rate(rate).await?) }.boxed()
+    }
+
+    fn reserve(&self, worker: WorkerId, max: u32) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
+        self.write_reservation(worker, max).boxed()
     }
 }
 

@@ -11,6 +11,7 @@ mod backend;
 pub(crate) mod blocking;
 mod client;
 mod encode;
+mod pace;
 pub(crate) mod push;
 pub(crate) mod run;
 mod statements;

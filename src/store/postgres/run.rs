@@ -12,7 +12,7 @@ use crate::store::postgres::client::{PostgresClient, StatementResult};
 use crate::store::totals::{TOTAL_NAMES, Totals};
 
 /// Version of the tables.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Keys of the table `meta` that are no settings.
 pub(super) const VERSION_KEY: &str = "shared_version";
@@ -43,6 +43,8 @@ pub(crate) struct SharedStatus {
     pub workers: Vec<LiveWorker>,
     /// Number of the last commit that came from the run folder.
     pub pushed: i64,
+    /// Whether its tables are those of an earlier version, which have no common rate.
+    pub is_older: bool,
 }
 
 /// Worker that has not ended, as far as the server knows.
@@ -89,6 +91,14 @@ impl PostgresRun {
         )
     }
 
+    /// Returns the error for a run that an earlier version has shared.
+    pub(crate) fn older(&self) -> LedgerError {
+        self.client.refusal(
+            "an earlier version of promptbatch has shared the run, whose workers keep no common rate",
+            "end its workers, bring it back with `promptbatch merge`, and share it again",
+        )
+    }
+
     /// Reads the run as of one moment.
     pub(crate) async fn status(&self) -> Result<SharedStatus, LedgerError> {
         let settings = self.settings().await?;
@@ -117,6 +127,7 @@ impl PostgresRun {
             incidents: totals.incidents(),
             workers: self.live_workers().await?,
             pushed,
+            is_older: version < VERSION,
         })
     }
 

@@ -12,6 +12,19 @@ CREATE TABLE run (
     stop text
 );
 
+-- Rate of submissions of all workers together, in words, and the times that are reserved under it, in microseconds since 1970. next_time:
+-- the earliest that is not reserved. generation: the timeline of the server that reserved the last ones.
+CREATE TABLE pace (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    rate text,
+    interval_micros bigint NOT NULL DEFAULT 0,
+    reach_back_micros bigint NOT NULL DEFAULT 0,
+    next_time bigint NOT NULL DEFAULT 0,
+    first_time bigint NOT NULL DEFAULT 0,
+    n_reserved bigint NOT NULL DEFAULT 0,
+    generation bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 10);
+
 -- Written once. position: from 1; NULL for a job that is no longer in the manifest, which no block has.
 CREATE TABLE jobs (row bigint, id bytea NOT NULL, position bigint, label text, request text NOT NULL, extras text);
 

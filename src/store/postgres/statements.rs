@@ -20,10 +20,13 @@ use crate::store::shared::backend::{
     WorkerId,
 };
 
+/// Timeline of the server, which changes whenever another one takes its place.
+pub(super) const TIMELINE: &str = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint";
+
 /// Columns of the flags, for [`flags`]. They also raise the durability of this transaction: a commit is confirmed only when it is on disk, however
-/// the server is configured. The timeline of a server changes whenever another one takes its place.
+/// the server is configured.
 pub(super) const FLAGS: &str = "(SELECT extract(epoch FROM greatest(hold_until - now(), interval '0'))::float8 FROM {run}), (SELECT stop FROM {run}), \
-     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint, \
+     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint, (SELECT rate FROM {pace}), \
      set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') \
          THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
 
@@ -49,7 +52,8 @@ pub(super) fn flags(row: &Row, first: usize) -> SharedFlags {
     let hold: Option<f64> = row.get(first);
     let hold_for = hold.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).filter(|hold| !hold.is_zero());
     let generation: i64 = row.get(first + 2);
-    SharedFlags { hold_for, stop: row.get(first + 1), generation: generation.unsigned_abs() }
+    let rate = row.get::<_, Option<&str>>(first + 3).and_then(|text| text.parse().ok());
+    SharedFlags { hold_for, stop: row.get(first + 1), rate, generation: generation.unsigned_abs() }
 }
 
 /// Converts a number for a column of 64 bits.

@@ -51,6 +51,39 @@ fn the_server_conforms() {
     }
 }
 
+/// Goal: no time is reserved twice, however many connections reserve at once. Method: four connections in threads of their own, each of
+/// which reserves two hundred times; all times together.
+#[test]
+fn connections_that_reserve_at_once_share_no_time() {
+    use crate::store::shared::backend::{SharedBackend, WorkerId, WorkerProfile};
+
+    let Some(cluster) = cluster::shared() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = ledger(folder.path(), jobs());
+    server(&cluster.address("reserved")).push(&run, "1", &mut NoProgress).unwrap();
+    let rate = "1000/s".parse().unwrap();
+    let reserve = |id| {
+        let own = server(&cluster.address("reserved"));
+        own.runtime.block_on(async {
+            own.run.join(WorkerId(id), &WorkerProfile::default()).await.unwrap();
+            own.run.share_rate(rate).await.unwrap();
+            let mut times = Vec::new();
+            for _ in 0..200 {
+                let found = own.run.reserve(WorkerId(id), 3).await.unwrap();
+                times.extend((0..i64::from(found.count)).map(|n| found.first + n * found.interval.cast_signed()));
+            }
+            times
+        })
+    };
+    let mut times: Vec<i64> = std::thread::scope(|scope| {
+        let threads = [1, 2, 3, 4].map(|id| scope.spawn(move || reserve(id)));
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    times.sort_unstable();
+    assert!(times.len() > 500, "{}", times.len());
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 1000), "two are too close");
+}
+
 /// Returns events of six jobs, in every kind of state.
 fn pasts(jobs: &[Job]) -> Vec<Event> {
     let image = |name: &str| Artifact {

@@ -7,6 +7,7 @@
 //! - *Jobs*, and for each that has begun its state, which is the fold of its events. A job belongs to one block.
 //! - *Blocks*: for each, its owner, whether it is done, and the moment until which it rests.
 //! - *Events* with their order, *owners of tasks*, *testimonies*, and the *flags* that every worker must hear.
+//! - The *rate* of all workers together, and the times that they have reserved for their submissions.
 //!
 //! # Numbered writes
 //!
@@ -16,7 +17,8 @@
 //!
 //! # Time
 //!
-//! The server's clock says when blocks rest. No method compares a time of one machine with that of another.
+//! The server's clock says when blocks rest, and at which times submissions may leave. No method compares a time of one machine with that of
+//! another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use crate::model::event::Event;
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobRecord, JobState};
+use crate::model::shared_rate::SharedRate;
 use crate::store::TaskOwner;
 use crate::store::error::LedgerError;
 use crate::store::totals::Totals;
@@ -57,6 +60,8 @@ pub struct SharedFlags {
     pub hold_for: Option<Duration>,
     /// Reason why all workers stop, in words; `None` as long as there is none.
     pub stop: Option<String>,
+    /// Rate of all workers together; `None` as long as none was set.
+    pub rate: Option<SharedRate>,
     /// Generation of the server's past. It changes whenever acknowledged writes may have been forgotten, as the timeline of a database
     /// server does with a promotion. 0 if the server cannot tell.
     pub generation: u64,
@@ -172,6 +177,26 @@ pub enum Renewal {
     Unknown,
 }
 
+/// Longest time from now to a time that a worker reserves. What a worker that dies had reserved is lost.
+pub const RESERVED_AHEAD: Duration = Duration::from_secs(1);
+
+/// Times that a worker has reserved for its submissions, in microseconds of the server's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservedTimes {
+    /// First of them.
+    pub first: i64,
+    /// Microseconds between two of them.
+    pub interval: u64,
+    /// Number of times.
+    pub count: u32,
+    /// Earliest time that no worker has reserved.
+    pub next: i64,
+    /// Time of the answer.
+    pub now: i64,
+    /// Flags that every worker must hear.
+    pub flags: SharedFlags,
+}
+
 /// What is left of the run beyond the blocks of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outlook {
@@ -259,6 +284,17 @@ pub trait SharedBackend: Send + Sync {
     fn outlook(&self) -> BoxFuture<'_, BackendResult<Outlook>>;
 
     /// Raises flags for all workers: the hold lasts at least so long from now, and the first reason for a stop stays. The generation is not
-    /// used.
+    /// used, and neither is the rate.
     fn raise<'a>(&'a self, flags: &'a SharedFlags) -> BoxFuture<'a, BackendResult<()>>;
+
+    /// Sets the rate of all workers together, in place of any other. Returns the one before.
+    fn share_rate(&self, rate: SharedRate) -> BoxFuture<'_, BackendResult<Option<SharedRate>>>;
+
+    /// Reserves at most `max` times for submissions of a worker. No time is reserved twice, and consecutive times are at least the
+    /// [interval](SharedRate::interval) of the rate apart, whoever reserves them. None is more than [`RESERVED_AHEAD`] from now, and
+    /// none further back than a [burst](SharedRate::reach_back). After a change of the generation, none is reserved that a worker may have
+    /// reserved before it.
+    ///
+    /// Without a rate, all times are now. A worker that is not live reserves none.
+    fn reserve(&self, worker: WorkerId, max: u32) -> BoxFuture<'_, BackendResult<ReservedTimes>>;
 }

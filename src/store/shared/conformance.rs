@@ -18,6 +18,7 @@ use crate::store::shared::backend::{
     BlockNumber, Claim, CommittedJob, Numbered, Outlook, Renewal, SharedBackend, SharedCommit, SharedFlags, SharedJob,
     Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
 };
+use crate::store::shared::conformance_pace::{bursts, rates, reserves};
 use crate::store::totals::Totals;
 
 /// Jobs of the run of a check.
@@ -35,7 +36,7 @@ const TWO: WorkerId = WorkerId(i64::MAX);
 pub(in crate::store) type Check = for<'a> fn(&'a dyn SharedBackend) -> BoxFuture<'a, ()>;
 
 /// All checks, by name.
-pub(in crate::store) const CHECKS: [(&str, Check); 13] = [
+pub(in crate::store) const CHECKS: [(&str, Check); 16] = [
     ("a join that is sent again is the same join", |server| joins(server).boxed()),
     ("a commit that is sent twice happens once", |server| commits_once(server).boxed()),
     ("a write with a wrong number does not happen", |server| numbers(server).boxed()),
@@ -49,6 +50,9 @@ pub(in crate::store) const CHECKS: [(&str, Check); 13] = [
     ("the totals are what a count of all jobs gives", |server| totals(server).boxed()),
     ("testimonies and owners come back", |server| testimonies(server).boxed()),
     ("flags reach every worker", |server| flags(server).boxed()),
+    ("no time is reserved twice", |server| reserves(server).boxed()),
+    ("the newest rate counts, and every worker hears it", |server| rates(server).boxed()),
+    ("a burst reaches back", |server| bursts(server).boxed()),
 ];
 
 /// Returns the jobs of the run of a check.

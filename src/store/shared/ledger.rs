@@ -14,6 +14,8 @@ use crate::model::job::JobId;
 use crate::model::more::More;
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobState, Phase};
+use crate::model::shared_rate::Reservation;
+use crate::model::time::Moment;
 use crate::store::error::LedgerError;
 use crate::store::lease::Lease;
 use crate::store::shared::backend::{
@@ -24,6 +26,7 @@ use crate::store::shared::keeper;
 use crate::store::shared::link::Link;
 use crate::store::shared::options::{ReadClock, SharedOptions};
 use crate::store::shared::outbox::Outbox;
+use crate::store::shared::reserve;
 use crate::store::totals::Totals;
 use crate::store::{Ledger, Loaded, RunRequest, TaskOwner};
 
@@ -213,8 +216,13 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
         async move { self.link.call(|backend| backend.owners(&tasks)).await }.boxed()
     }
 
-    fn lease(&self) -> Lease {
-        self.link.lease.clone()
+    fn lease(&self, decided_at: Moment) -> Lease {
+        self.link.lease_from(decided_at)
+    }
+
+    fn reserve(&self, max: u32) -> BoxFuture<'static, Result<Reservation, Duration>> {
+        let link = Arc::clone(&self.link);
+        async move { reserve::reserve(&link, max).await }.boxed()
     }
 
     fn set_aside(&mut self) -> BoxFuture<'_, Result<(), LedgerError>> {
@@ -228,6 +236,9 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
 
     fn request(&mut self, request: RunRequest) -> BoxFuture<'_, Result<(), LedgerError>> {
         let flags = match request {
+            RunRequest::Rate(rate) => {
+                return async move { self.link.call(|backend| backend.share_rate(rate)).await.map(drop) }.boxed();
+            }
             RunRequest::Hold(span) => SharedFlags { hold_for: Some(span), ..SharedFlags::default() },
             RunRequest::Stop(why) => SharedFlags { stop: Some(why), ..SharedFlags::default() },
         };

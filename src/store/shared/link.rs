@@ -6,12 +6,14 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::time::sleep;
 
+use crate::model::shared_rate::SharedRate;
 use crate::model::time::Moment;
 use crate::store::RunRequest;
 use crate::store::error::LedgerError;
 use crate::store::lease::Lease;
 use crate::store::shared::backend::{BackendError, BackendResult, SharedBackend, SharedFlags, WorkerId, WorkerProfile};
 use crate::store::shared::options::{ReadClock, SharedOptions};
+use crate::store::shared::server_clock::ServerClock;
 
 /// First and longest wait between two attempts of a call.
 const WAIT_FIRST: Duration = Duration::from_millis(100);
@@ -19,6 +21,9 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Difference of two holds that is not worth telling.
 const HOLD_SLACK: Duration = Duration::from_secs(1);
+
+/// Longest time from the reserved time of a submission until it leaves: its record may have no answer for a while.
+const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Link of a worker to the server.
 pub(super) struct Link<B: ?Sized> {
@@ -28,6 +33,7 @@ pub(super) struct Link<B: ?Sized> {
     pub(super) lease: Lease,
     pub(super) clock: ReadClock,
     heard: Mutex<Heard>,
+    server_clock: Mutex<ServerClock>,
     pub(super) backend: Arc<B>,
 }
 
@@ -39,6 +45,7 @@ struct Heard {
     /// End of the hold that was passed on last.
     held_until: Option<Moment>,
     is_stopped: bool,
+    rate: Option<SharedRate>,
     is_fenced: bool,
     generation: Option<u64>,
     /// Moment at which the generation was seen to change.
@@ -54,7 +61,8 @@ impl<B: SharedBackend + ?Sized> Link<B> {
         options: SharedOptions,
         clock: ReadClock,
     ) -> Self {
-        Self { backend, worker, profile, options, lease: Lease::lapsed(), clock, heard: Mutex::default() }
+        let (lease, heard, server_clock) = (Lease::lapsed(), Mutex::default(), Mutex::default());
+        Self { worker, profile, options, lease, clock, heard, server_clock, backend }
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -88,9 +96,27 @@ impl<B: SharedBackend + ?Sized> Link<B> {
         {
             heard.requests.push(RunRequest::Stop(why));
         }
+        if let Some(rate) = flags.rate.filter(|rate| heard.rate != Some(*rate)) {
+            heard.rate = Some(rate);
+            heard.requests.push(RunRequest::Rate(rate));
+        }
         if heard.generation.replace(flags.generation).is_some_and(|before| before != flags.generation) {
             heard.changed_at = Some(now);
         }
+    }
+
+    /// Returns the moment of a time of the server, or a little later, with what an answer to a call between two moments shows of its clock.
+    /// `None` if it is too uncertain.
+    pub(super) fn server_moment(&self, call: (Moment, Moment), server_now: i64, time: i64) -> Option<Moment> {
+        let mut clock = self.server_clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.look(call, server_now);
+        clock.moment(call.1, time)
+    }
+
+    /// Returns the lease under which a submission may leave that was decided at this moment. Under a common rate it must be recorded soon.
+    pub(super) fn lease_from(&self, decided_at: Moment) -> Lease {
+        let lease = self.lease.clone();
+        if self.heard().rate.is_some() { lease.until(decided_at + RECORDED_WITHIN) } else { lease }
     }
 
     /// Ends the session of this worker: others have its jobs, or will have them.

@@ -11,14 +11,19 @@ use crate::model::event::{Event, EventKind};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobRecord, JobState, Phase};
+use crate::model::shared_rate::SharedRate;
 use crate::model::time::Moment;
 use crate::store::TaskOwner;
 use crate::store::shared::backend::{
-    BackendResult, BlockNumber, Claim, Numbered, Outlook, Renewal, SharedBackend, SharedCommit, SharedFlags, SharedJob,
-    Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
+    BackendResult, BlockNumber, Claim, Numbered, Outlook, Renewal, ReservedTimes, SharedBackend, SharedCommit,
+    SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
 };
+use crate::store::shared::memory_pace::Pace;
 use crate::store::shared::options::ReadClock;
 use crate::store::totals::Totals;
+
+/// Difference of the server's clock to that of the workers, in microseconds: no two machines have the same.
+const CLOCK_AHEAD: i64 = 7_654_321_000;
 
 /// Number of writes that the server can be made to forget.
 const PAST_MAX: usize = 64;
@@ -44,6 +49,7 @@ struct Data {
     held_until: Option<Moment>,
     stop: Option<String>,
     generation: u64,
+    pace: Pace,
     /// Totals before the first worker joined.
     totals: Totals,
 }
@@ -149,7 +155,7 @@ impl Data {
 
     fn flags(&self, now: Moment) -> SharedFlags {
         let hold_for = self.held_until.map(|until| until - now).filter(|span| !span.is_zero());
-        SharedFlags { hold_for, stop: self.stop.clone(), generation: self.generation }
+        SharedFlags { hold_for, stop: self.stop.clone(), rate: self.pace.rate, generation: self.generation }
     }
 
     fn commit(&mut self, now: Moment, worker: WorkerId, n: u64, commit: &SharedCommit) -> Numbered<()> {
@@ -199,6 +205,12 @@ impl Data {
             self.blocks.get_mut(number).expect("it was found").owner = Some(worker);
         }
         Numbered::Written(numbers, self.flags(now))
+    }
+
+    fn reserve(&mut self, now: Moment, worker: WorkerId, max: u32) -> ReservedTimes {
+        let flags = self.flags(now);
+        let is_live = self.workers.get(&worker).is_some_and(|worker| worker.is_live);
+        self.pace.reserve(now.micros() + CLOCK_AHEAD, self.generation, if is_live { max } else { 0 }, flags)
     }
 
     /// Ends a worker, and lets its blocks rest until this moment.
@@ -371,5 +383,14 @@ impl SharedBackend for MemoryServer {
             data.stop.clone_from(&flags.stop);
         }
         answer(())
+    }
+
+    fn share_rate(&self, rate: SharedRate) -> BoxFuture<'_, BackendResult<Option<SharedRate>>> {
+        answer(self.write().pace.rate.replace(rate))
+    }
+
+    fn reserve(&self, worker: WorkerId, max: u32) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
+        let now = (self.clock)();
+        answer(self.write().reserve(now, worker, max))
     }
 }

@@ -6,11 +6,16 @@
 pub(crate) mod backend;
 #[cfg(test)]
 pub(in crate::store) mod conformance;
+#[cfg(test)]
+mod conformance_pace;
 mod held;
 mod keeper;
 pub(crate) mod ledger;
 mod link;
 pub(crate) mod memory;
+mod memory_pace;
 mod observer;
 pub(crate) mod options;
 mod outbox;
+mod reserve;
+mod server_clock;

@@ -6,6 +6,7 @@
 //! Method: each worker is the whole program: engine, driver and ledger. The oracle of the runs of one process judges the records at the end,
 //! and the service's own count says what was paid for.
 
+mod rate;
 mod unsteady;
 mod workers;
 
@@ -40,7 +41,7 @@ fn never(_: u64, _: u64) -> Crash {
 }
 
 /// Sums of the counts of several worlds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Sums {
     worlds: u64,
     crashed: u64,
@@ -54,10 +55,12 @@ struct Sums {
     in_doubt: u64,
     /// Submissions that the service accepted, beyond one for each job.
     paid_twice: u64,
+    /// Times of the submissions of one world, in microseconds of its clock.
+    sent_at: Vec<i64>,
 }
 
 impl Sums {
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.worlds += other.worlds;
         self.crashed += other.crashed;
         self.fenced += other.fenced;
@@ -77,6 +80,7 @@ fn expected(n_jobs: u64) -> Ends {
 
 /// World to play.
 struct Play {
+    n_jobs: u64,
     config: SimulatorConfig,
     weather: Weather,
     limits: Limits,
@@ -86,15 +90,16 @@ struct Play {
 
 impl Play {
     fn of(seed: u64) -> Self {
-        Self { config: calm(seed), weather: Weather::default(), limits: limits(seed), cut: None, is_forgetful: false }
+        let (config, limits, weather) = (calm(seed), limits(seed), Weather::default());
+        Self { n_jobs: JOBS, config, weather, limits, cut: None, is_forgetful: false }
     }
 }
 
 /// Plays a world to its end, and judges it.
 fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums {
-    let Play { config, weather, limits, cut, is_forgetful } = play;
+    let Play { n_jobs, config, weather, limits, cut, is_forgetful } = play;
     world::simulate(async {
-        let mut shared = SharedWorld::new(JOBS, config);
+        let mut shared = SharedWorld::new(n_jobs, config);
         (shared.weather, shared.cut, shared.is_forgetful) = (weather, cut, is_forgetful);
         let rng = fastrand::Rng::with_seed(limits.seed);
         if is_forgetful {
@@ -106,6 +111,7 @@ fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums 
             shared.run(WORKERS, &limits, crash).await;
         }
         let tally = std::sync::Arc::clone(&shared.tally);
+        let sent_at = shared.sent_at();
         let world = shared.check_end(&limits, expected).await;
         let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         Sums {
@@ -118,7 +124,8 @@ fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums 
             stopped: of(&tally.stopped),
             stopped_elsewhere: of(&tally.stopped_elsewhere),
             in_doubt: world.n_in_doubt(),
-            paid_twice: world.server_stats().n_accepted.saturating_sub(JOBS),
+            paid_twice: world.server_stats().n_accepted.saturating_sub(n_jobs),
+            sent_at,
         }
     })
 }
@@ -163,7 +170,7 @@ fn a_bad_network(n_seeds: u64) {
         let played = play(Play { weather, ..Play::of(seed) }, &expected, never);
         // Silence that is long enough to be taken over is rare, and leaves doubts.
         assert!(played.fenced > 0 || played.paid_twice == 0, "{played:?}");
-        sums.add(played);
+        sums.add(&played);
     }
     println!("bad network: {sums:?}");
 }
@@ -178,7 +185,7 @@ fn an_outage_of_the_server_costs_nothing() {
         let _culprit = Culprit(format!("outage of {minutes} min, seed {seed}"));
         let from = Duration::from_millis(700 * seed);
         let cut = Cut { worker: None, from, until: from + Duration::from_secs(60 * minutes) };
-        sums.add(play(Play { cut: Some(cut), ..Play::of(seed) }, &expected, never));
+        sums.add(&play(Play { cut: Some(cut), ..Play::of(seed) }, &expected, never));
     }
     println!("outages: {sums:?}");
     assert_eq!((sums.fenced, sums.in_doubt, sums.paid_twice), (0, 0, 0), "{sums:?}");
@@ -199,10 +206,10 @@ fn cut_off(n_seeds: u64) -> Sums {
         let _culprit = Culprit(format!("cut off for {seconds} s, seed {seed}"));
         let from = Duration::from_millis(500 + 140 * seed);
         let cut = Cut { worker: Some(1), from, until: from + Duration::from_secs(seconds) };
-        let limits = Limits { rate: "1/2s".parse().ok(), ..limits(seed) };
+        let limits = Limits { rate: "30/m".parse().ok(), ..limits(seed) };
         let played = play(Play { cut: Some(cut), limits, ..Play::of(seed) }, &expected, never);
         assert!(seconds > 60 || (played.in_doubt, played.paid_twice) == (0, 0), "{played:?}");
-        sums.add(played);
+        sums.add(&played);
     }
     println!("cut off: {sums:?}");
     sums
@@ -215,7 +222,7 @@ fn a_quota_that_is_used_up_stops_all_workers() {
     for seed in 0..cases(10) {
         let _culprit = Culprit(format!("quota, seed {seed}"));
         let config = SimulatorConfig { quota: Some(4), ..calm(seed) };
-        sums.add(play(Play { config, ..Play::of(seed) }, &expected, never));
+        sums.add(&play(Play { config, ..Play::of(seed) }, &expected, never));
     }
     println!("quota: {sums:?}");
     assert!(sums.stopped >= WORKERS && sums.stopped_elsewhere > 0, "{sums:?}");
@@ -240,7 +247,7 @@ fn die_everywhere(n_seeds: u64, step_by: usize) -> Sums {
                     let _culprit = Culprit(format!("seed {seed}, {weather:?}, worker {victim} dies at step {at_step}"));
                     let dies = |worker, n| if (worker, n) == (victim, 0) { Crash::at(at_step) } else { Crash::never() };
                     let played = play(Play { weather, ..Play::of(seed) }, &expected, dies);
-                    sums.add(played);
+                    sums.add(&played);
                     if played.crashed == 0 {
                         break;
                     }
@@ -271,11 +278,11 @@ fn pause_everywhere(n_seeds: u64, steps: &(impl Iterator<Item = u64> + Clone)) -
                 let _culprit = Culprit(format!("seed {seed}, stopped at step {at_step} for {seconds} s"));
                 let pause = Crash::paused_at(at_step, Duration::from_secs(seconds));
                 let faults = |worker, n| if (worker, n) == (1, 0) { pause.clone() } else { Crash::never() };
-                let limits = Limits { rate: "1/2s".parse().ok(), ..limits(seed) };
+                let limits = Limits { rate: "30/m".parse().ok(), ..limits(seed) };
                 let played = play(Play { limits, ..Play::of(seed) }, &expected, faults);
                 // A submission that never left stays in doubt, as only acceptances are testified.
                 assert!(seconds > 60 || played.paid_twice == 0, "{played:?}");
-                sums.add(played);
+                sums.add(&played);
                 if !pause.was_paused() {
                     break;
                 }
@@ -298,8 +305,8 @@ fn forget(n_seeds: u64) -> Sums {
     let (expected, mut sums) = (expected(JOBS), Sums::default());
     for seed in 0..n_seeds {
         let _culprit = Culprit(format!("forgetful, seed {seed}"));
-        let limits = Limits { rate: "1/3s".parse().ok(), ..limits(seed) };
-        sums.add(play(Play { is_forgetful: true, limits, ..Play::of(seed) }, &expected, never));
+        let limits = Limits { rate: "20/m".parse().ok(), ..limits(seed) };
+        sums.add(&play(Play { is_forgetful: true, limits, ..Play::of(seed) }, &expected, never));
     }
     println!("a forgetful server: {sums:?}");
     sums
@@ -330,7 +337,7 @@ fn storm(n_seeds: u64) -> Sums {
         };
         let limits = Limits { in_doubt, ..limits(seed) };
         let play_of = Play { config: stormy(seed, &PASSING), weather: Weather::of(0.04), limits, ..Play::of(seed) };
-        sums.add(play(play_of, &expected, crash));
+        sums.add(&play(play_of, &expected, crash));
     }
     println!("a storm: {sums:?}");
     sums

@@ -8,10 +8,11 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
 use promptbatch::internals::store::shared::{
-    BackendError, BackendResult, BlockNumber, Claim, MemoryServer, Numbered, Outlook, Renewal, SharedBackend,
-    SharedCommit, SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
+    BackendError, BackendResult, BlockNumber, Claim, MemoryServer, Numbered, Outlook, Renewal, ReservedTimes,
+    SharedBackend, SharedCommit, SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
 };
 use promptbatch::model::outcome::TaskId;
+use promptbatch::model::shared_rate::SharedRate;
 use promptbatch::store::TaskOwner;
 
 use crate::crash::Crash;
@@ -229,5 +230,13 @@ impl SharedBackend for Unsteady {
             owned(async move { server.raise(&flags).await })
         })
         .boxed()
+    }
+
+    fn share_rate(&self, rate: SharedRate) -> BoxFuture<'_, BackendResult<Option<SharedRate>>> {
+        self.call(move |server| owned(async move { server.share_rate(rate).await })).boxed()
+    }
+
+    fn reserve(&self, worker: WorkerId, max: u32) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
+        self.call(move |server| owned(async move { server.reserve(worker, max).await })).boxed()
     }
 }

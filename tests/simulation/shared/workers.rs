@@ -18,7 +18,7 @@ use promptbatch::internals::engine::turn::StopReason;
 use promptbatch::internals::store::MemoryLedger;
 use promptbatch::internals::store::Totals;
 use promptbatch::internals::store::shared::{
-    MemoryServer, ReadClock, SharedLedger, SharedOptions, WorkerId, WorkerProfile,
+    MemoryServer, ReadClock, SharedBackend, SharedLedger, SharedOptions, WorkerId, WorkerProfile,
 };
 use promptbatch::model::event::EventKind;
 use promptbatch::model::job::{Job, JobId};
@@ -26,7 +26,9 @@ use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
+use promptbatch::model::shared_rate::SharedRate;
 use promptbatch::model::submission_id::SubmissionId;
+use promptbatch::model::time::Moment;
 use promptbatch::provider::{Download, Provider};
 use promptbatch::report::Reporters;
 use promptbatch::run::stopper;
@@ -60,6 +62,8 @@ pub struct SharedWorld {
     start: Instant,
     /// Submissions that were sent, by content.
     sent: Arc<Mutex<BTreeMap<JobId, usize>>>,
+    /// Times of these submissions, in microseconds.
+    sent_at: Arc<Mutex<Vec<i64>>>,
     n_joined: AtomicI64,
     /// Workers that have ended because the run was over.
     n_left: AtomicU64,
@@ -103,6 +107,7 @@ impl SharedWorld {
             cut: None,
             start: Instant::now(),
             sent: Arc::default(),
+            sent_at: Arc::default(),
             n_joined: AtomicI64::new(0),
             n_left: AtomicU64::new(0),
             tally: Arc::default(),
@@ -110,8 +115,16 @@ impl SharedWorld {
         }
     }
 
-    /// Runs so many workers until the run is over. `crash` returns the fault of each session of each worker.
+    /// Returns the times of the submissions that were sent, in microseconds.
+    pub fn sent_at(&self) -> Vec<i64> {
+        self.sent_at.lock().unwrap().clone()
+    }
+
+    /// Runs so many workers until the run is over. `crash` returns the fault of each session of each worker. A rate is that of all workers.
     pub async fn run(&self, n_workers: u64, limits: &Limits, crash: impl Fn(u64, u64) -> Crash) {
+        if let Some(rate) = limits.rate {
+            self.server.share_rate(SharedRate { rate, burst: limits.burst }).await.expect("it is in memory");
+        }
         join_all((0..n_workers).map(|number| self.work(number, limits, &crash))).await;
     }
 
@@ -119,7 +132,7 @@ impl SharedWorld {
     async fn work(&self, number: u64, limits: &Limits, crash: &impl Fn(u64, u64) -> Crash) {
         for (_, n) in (0..SESSIONS_MAX).zip(0..) {
             let mut rng = fastrand::Rng::with_seed(limits.seed ^ (number << 32) ^ n);
-            let limits = Limits { seed: rng.u64(..), ..limits.clone() };
+            let limits = Limits { seed: rng.u64(..), is_shared: true, ..limits.clone() };
             match self.session(number, limits, &crash(number, n), rng.fork()).await {
                 SharedSession::Over => {
                     self.n_left.fetch_add(1, Ordering::Relaxed);
@@ -161,7 +174,7 @@ impl SharedWorld {
         let profile = WorkerProfile::default();
         let mut ledger = SharedLedger::join(backend, (worker, profile), options, clock).await.expect("a run to join");
         let direct = Direct::new(self.world.server.clone(), self.clock, START, None, Arc::default());
-        let lease = ledger.lease();
+        let lease = ledger.lease(Moment::new(i64::MAX, START));
         let leased = Leased {
             direct,
             worker,
@@ -170,6 +183,7 @@ impl SharedWorld {
             server: Arc::clone(&self.server),
             tally: Arc::clone(&self.tally),
             sent: Arc::clone(&self.sent),
+            sent_at: Arc::clone(&self.sent_at),
             complaints: Arc::clone(&self.world.complaints),
             is_forgetful: self.is_forgetful,
         };
@@ -226,8 +240,8 @@ impl SharedWorld {
         }
         assert_eq!(ledger.known(), known, "the states are the folds of the events");
         world.ledger = ledger;
-        // The limit of tasks in flight is that of each worker.
-        let limits = Limits { concurrency: Concurrency::Auto, ..limits.clone() };
+        // The limit of tasks in flight is that of each worker, and the tests of the rate judge what was sent, not what was recorded.
+        let limits = Limits { concurrency: Concurrency::Auto, rate: None, ..limits.clone() };
         world.sessions.lock().unwrap().push(Begun { limits, has_died: true });
         world.check_end(expected);
         world
@@ -252,6 +266,7 @@ struct Leased {
     tally: Arc<Tally>,
     /// Submissions that were sent, of all workers, by content.
     sent: Arc<Mutex<BTreeMap<JobId, usize>>>,
+    sent_at: Arc<Mutex<Vec<i64>>>,
     complaints: Arc<Mutex<Vec<String>>>,
     is_forgetful: bool,
 }
@@ -293,6 +308,7 @@ impl Provider for Leased {
             if !self.is_forgetful {
                 self.check(request);
             }
+            self.sent_at.lock().unwrap().push(self.clock.now().micros());
             self.direct.submit(request, id).await
         }
         .boxed()

@@ -1,0 +1,103 @@
+//! One rate of all workers together: never exceeded, whatever happens to workers, network and server, and used up.
+
+use std::time::Duration;
+
+use promptbatch::internals::effort::cases;
+use promptbatch::model::limits::{Concurrency, Limits};
+use promptbatch::model::shared_rate::SharedRate;
+
+use super::{Culprit, Play, Sums, WORKERS, expected, never, play};
+use crate::crash::Crash;
+use crate::shared::unsteady::{Cut, Weather};
+use crate::{PASSING, calm, limits, stormy};
+
+/// Jobs of a world.
+const JOBS: u64 = 60;
+
+/// Time by which a submission may leave late: its reserved time was uncertain by a second, and its record took two.
+const LATE_MAX: Duration = Duration::from_secs(3);
+
+fn paced(seed: u64, rate: &str) -> Play {
+    let concurrency = Concurrency::Fixed(12.try_into().unwrap());
+    let limits = Limits { rate: rate.parse().ok(), concurrency, look_ahead_max: 8, ..limits(seed) };
+    Play { n_jobs: JOBS, limits, ..Play::of(seed) }
+}
+
+/// Checks that no span has more submissions than the rate and this lateness allow.
+#[track_caller]
+fn check(rate: &str, sums: &Sums, late: Duration) {
+    let rate: SharedRate = rate.parse().unwrap();
+    let mut sent = sums.sent_at.clone();
+    sent.sort_unstable();
+    let reach = i64::try_from((rate.usable_for() + late).as_micros()).unwrap();
+    let interval = i64::try_from(rate.interval().as_micros()).unwrap();
+    for (i, first) in sent.iter().enumerate() {
+        for (n, last) in (1..).zip(&sent[i..]) {
+            assert!((n - 1) * interval <= last - first + reach, "{n} submissions within {} us", last - first);
+        }
+    }
+}
+
+/// Goal: on a calm day the rate is kept to the letter, and used up. Method: three workers, rates of which each alone could use more, and the
+/// time from the first submission to the last.
+#[test]
+fn a_shared_rate_is_kept_and_used_up() {
+    let expected = expected(JOBS);
+    for seed in 0..cases(12) {
+        for rate in ["5/s", "60/m"] {
+            let _culprit = Culprit(format!("calm, {rate}, seed {seed}"));
+            let sums = play(paced(seed, rate), &expected, never);
+            assert_eq!((sums.in_doubt, sums.paid_twice, sums.fenced, sums.unsent), (0, 0, 0, 0), "{sums:?}");
+            check(rate, &sums, Duration::ZERO);
+            let rate: SharedRate = rate.parse().unwrap();
+            let took = sums.sent_at.iter().max().unwrap() - sums.sent_at.iter().min().unwrap();
+            let best = i64::try_from((rate.interval() * u32::try_from(JOBS - 1).unwrap()).as_micros()).unwrap();
+            assert!(took <= best + best / 20, "{took} us in place of {best}");
+        }
+    }
+}
+
+/// Goal: no fault makes the workers exceed the rate. Method: a bad network; deaths; a server that forgets; an outage; the provider's faults; all
+/// of them at once.
+#[test]
+fn no_fault_makes_the_workers_exceed_their_rate() {
+    faults(cases(18));
+}
+
+pub(super) fn faults(n_seeds: u64) {
+    let (expected, rate, mut sums) = (expected(JOBS), "3/s", Sums::default());
+    for seed in 0..n_seeds {
+        let kind = seed % 6;
+        let _culprit = Culprit(format!("rate, seed {seed}, kind {kind}"));
+        let is = |wanted| kind == wanted || kind == 5;
+        let mut world = paced(seed, rate);
+        world.weather = if is(0) { Weather::of(0.1) } else { Weather::default() };
+        world.is_forgetful = kind == 2;
+        world.cut = is(3).then(|| Cut { worker: None, from: Duration::from_secs(4), until: Duration::from_secs(40) });
+        if is(4) {
+            world.config = stormy(seed, &PASSING);
+        } else {
+            world.config = calm(seed);
+        }
+        let dies = |worker: u64, n: u64| {
+            let mut rng = fastrand::Rng::with_seed(seed ^ (worker << 40) ^ (n << 20));
+            if is(1) && n < 4 { Crash::at(rng.u64(1..200)) } else { Crash::never() }
+        };
+        let played = play(world, &expected, dies);
+        check(rate, &played, if kind == 1 { Duration::ZERO } else { LATE_MAX });
+        sums.add(&played);
+    }
+    println!("one rate under faults: {sums:?}");
+    assert!(sums.crashed > n_seeds && sums.forgotten > 0, "{sums:?}");
+}
+
+/// Goal: a worker that cannot reach the server sends nothing, as it has no times. Method: all are cut off for a minute.
+#[test]
+fn without_the_server_nothing_leaves() {
+    let expected = expected(JOBS);
+    let cut = Cut { worker: None, from: Duration::from_secs(5), until: Duration::from_secs(65) };
+    let sums = play(Play { cut: Some(cut), ..paced(1, "2/s") }, &expected, never);
+    let is_within = |at: &&i64| (8_500_000..65_000_000).contains(*at);
+    assert_eq!(sums.sent_at.iter().filter(is_within).count(), 0, "{:?}", sums.sent_at);
+    assert!(sums.sent_at.len() >= usize::try_from(JOBS).unwrap() && WORKERS > 1);
+}
