@@ -1,6 +1,7 @@
 //! What the driver does for a run that other processes work on too: it hears and tells them, and leaves evidence if they have its jobs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -13,6 +14,9 @@ use crate::model::snapshot::{PauseReason, SubmitPause};
 use crate::model::time::Moment;
 use crate::store::error::LedgerError;
 use crate::store::{self, Ledger, Recorded, RunRequest};
+
+/// Difference of two pauses that is not worth telling: the refusals of one burst name almost the same end.
+const HOLD_SLACK: Duration = Duration::from_millis(500);
 
 /// What this process has told the others.
 #[derive(Debug, Default)]
@@ -52,10 +56,9 @@ impl Others {
             ledger.request(RunRequest::Stop(why)).await?;
             self.has_told_stop = true;
         }
-        let hold = engine.pace(now).hold.filter(|hold| hold.why == PauseReason::Quota);
-        if let Some(SubmitPause { until, .. }) =
-            hold.filter(|hold| self.held_until.is_none_or(|told| hold.until > told))
-        {
+        let quota = engine.pace(now).hold.filter(|hold| hold.why == PauseReason::Quota);
+        let hold = quota.map(|SubmitPause { until, .. }| until).max(engine.named_pause(now));
+        if let Some(until) = hold.filter(|until| self.held_until.is_none_or(|told| *until > told + HOLD_SLACK)) {
             ledger.request(RunRequest::Hold(until - now)).await?;
             self.held_until = Some(until);
         }

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::model::amount::Amount;
+use crate::model::time::Moment;
 
 /// Counts of the engines of other providers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,11 @@ impl Engine {
     pub(super) const fn look_elsewhere(&mut self, elsewhere: Elsewhere) {
         self.spending.look_elsewhere(elsewhere.cost);
         self.elsewhere = elsewhere;
+    }
+
+    /// Returns the end of a pause of all submissions that the provider named; `None` without one.
+    pub(super) fn named_pause(&self, now: Moment) -> Option<Moment> {
+        self.lane.named_pause(now)
     }
 
     /// Returns whether no job is in memory.

@@ -237,6 +237,12 @@ impl Fleet {
         first.map(|(stop, name)| merge::named(stop, name)).or_else(|| self.part.stop())
     }
 
+    /// Returns the end of a pause of all submissions that the provider named; `None` without one. What one of several providers says concerns
+    /// no other.
+    pub fn named_pause(&self, now: Moment) -> Option<Moment> {
+        self.members.first().filter(|_| self.is_alone()).and_then(|member| member.engine.named_pause(now))
+    }
+
     /// Returns what is under way, for the progress display.
     pub fn pace(&self, now: Moment) -> RunSnapshot {
         let mut paces = self.members.iter().map(|member| member.engine.pace(now));

@@ -54,6 +54,8 @@ pub struct Pacer {
     backoff: Backoff,
     wait_max: Duration,
     closed_until: Option<Moment>,
+    /// End of the last pause that the remote side named.
+    named_until: Option<Moment>,
     /// Consecutive refusals, each of which came after the gate had opened again.
     n_refusals: u32,
     /// Consecutive transient faults.
@@ -74,6 +76,7 @@ impl Pacer {
             backoff,
             wait_max,
             closed_until: None,
+            named_until: None,
             n_refusals: 0,
             n_falters: 0,
             down_since: None,
@@ -159,7 +162,15 @@ impl Pacer {
 
     /// Closes the gate before anything is refused: the provider announces that it accepts nothing more for `span`.
     pub fn pause(&mut self, now: Moment, span: Duration) {
-        self.close(now + span.min(self.wait_max));
+        let until = now + span.min(self.wait_max);
+        self.named_until = self.named_until.max(Some(until));
+        self.close(until);
+    }
+
+    /// Returns the end of the pause that the remote side named; `None` without one. An outage is no such pause, nor is a wait after a refusal
+    /// that named none.
+    pub fn named_pause(&self, now: Moment) -> Option<Moment> {
+        self.named_until.filter(|until| *until > now)
     }
 
     /// Closes the gate for `span`, up to the longest wait for a quota.

@@ -1,4 +1,4 @@
-//! Budget of submissions that several processes of a run share: its rate, and the requests for further times.
+//! Budget of submissions that several processes of a run share: its rate, the requests for further times, and pauses for all.
 
 use std::time::Duration;
 
@@ -16,6 +16,11 @@ impl Lane {
         }
         self.per_second = Some(per_second(rate.rate));
         self.submits_max = self.submits_max.max(in_two_seconds(Some(rate.rate)));
+    }
+
+    /// Returns the end of a pause of all submissions that the provider named; `None` without one.
+    pub fn named_pause(&self, now: Moment) -> Option<Moment> {
+        self.submits.named_pause(now)
     }
 
     /// Returns how many times to reserve, if so many submissions are ready; `None` if none can be asked for at present.

@@ -168,3 +168,19 @@ fn a_reset_that_is_years_away_is_waited_for_a_day_only() {
     let hold = pacer.hold(at(1)).unwrap();
     assert!(hold.until - at(1) <= Duration::from_secs(26 * 3600), "{hold:?}");
 }
+
+/// Goal: only a pause that the remote side names is one for others too. Method: refusals with and without a time, an outage, and a hold that
+/// another process asked for.
+#[test]
+fn a_pause_that_is_named_is_told_from_others() {
+    let mut pacer = pacer();
+    pacer.refused(at(0), None, true);
+    pacer.hold_for(at(0), Duration::from_secs(60));
+    for _ in 0..20 {
+        pacer.faltered(at(0), false);
+    }
+    assert!(pacer.hold(at(0)).is_some() && pacer.named_pause(at(0)).is_none());
+    pacer.refused(at(0), Some(Duration::from_secs(7)), true);
+    pacer.pause(at(0), Duration::from_secs(5));
+    assert_eq!((pacer.named_pause(at(0)), pacer.named_pause(at(7000))), (Some(at(7000)), None));
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use promptbatch::internals::effort::cases;
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::shared_rate::SharedRate;
+use promptbatch::simulator::config::SimulatorConfig;
 
 use super::{Culprit, Play, Sums, WORKERS, expected, never, play};
 use crate::crash::Crash;
@@ -100,4 +101,20 @@ fn without_the_server_nothing_leaves() {
     let is_within = |at: &&i64| (8_500_000..65_000_000).contains(*at);
     assert_eq!(sums.sent_at.iter().filter(is_within).count(), 0, "{:?}", sums.sent_at);
     assert!(sums.sent_at.len() >= usize::try_from(JOBS).unwrap() && WORKERS > 1);
+}
+
+/// Goal: a pause that the provider names to some workers holds all of them back, as soon as they have heard of it. Method: a service that
+/// accepts three submissions at once, those of one worker, and names ten seconds to the others.
+#[test]
+fn a_pause_that_the_provider_names_holds_all_workers() {
+    let expected = expected(JOBS);
+    for seed in 0..cases(6) {
+        let _culprit = Culprit(format!("pause, seed {seed}"));
+        let retry_after = Some(Duration::from_secs(10));
+        let config = SimulatorConfig { rate: "3/s".parse().ok(), retry_after, ..calm(seed) };
+        let sums = play(Play { n_jobs: JOBS, config, ..Play::of(seed) }, &expected, never);
+        let first = sums.sent_at.iter().min().unwrap();
+        let is_paused = |at: &&i64| (first + 5_500_000..first + 9_900_000).contains(*at);
+        assert_eq!(sums.sent_at.iter().filter(is_paused).count(), 0, "{:?}", sums.sent_at);
+    }
 }
