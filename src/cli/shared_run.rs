@@ -16,7 +16,6 @@ use crate::cli::runtime::runtime;
 use crate::cli::signals;
 use crate::driver::stop::stopper;
 use crate::model::escape::escape;
-use crate::model::limits::Concurrency;
 use crate::report::format::span;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run::error::RunError;
@@ -25,8 +24,9 @@ use crate::run::shared::error::SharedRunError;
 use crate::run::shared::fetch::{self, Fetched};
 use crate::run::shared::import;
 use crate::run::shared::share::{self, Shared};
+use crate::run::shared::start_limit::StartLimit;
 use crate::run::shared::status::{SharedRunStatus, SharedRunWatch};
-use crate::run::shared::work::{self, StartRate, WorkOptions, WorkStart};
+use crate::run::shared::work::{self, WorkOptions, WorkStart};
 use crate::run::source::JobSource;
 use crate::run::summary::Summary;
 use crate::store::error::LedgerError;
@@ -121,7 +121,7 @@ fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
     let jobs_max = limits.jobs_max;
     let silence_max = silence_max();
     // With --partition, the same flags are those of all parts together.
-    let is_limited = limits.poll_rate.is_some() || limits.concurrency != Concurrency::Auto;
+    let has_poll_rate = limits.poll_rate.is_some();
     let options = WorkOptions { address: address.clone(), out, images, access, limits, image_limits, silence_max };
     let ended_with = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
@@ -131,12 +131,13 @@ fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
                 print_message(&format!("warning: {warning}"));
             }
             start::warn(started.is_other_account, &started.counts, &[]);
-            if is_limited {
+            if has_poll_rate {
                 print_message(
-                    "warning: --poll-rate and -j are those of each worker, not of the whole run; divide them by the number of workers",
+                    "warning: --poll-rate is that of each worker, not of the whole run; divide it by the number of workers",
                 );
             }
-            tell_rate(started.rate, show.is_for_people());
+            tell_limit("rate", "--rate", started.rate, show.is_for_people());
+            tell_limit("number of tasks in flight", "-j", started.places, show.is_for_people());
             if show.is_for_people() {
                 let others = match started.n_others {
                     0 => String::new(),
@@ -166,17 +167,15 @@ fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
     }
 }
 
-/// Says which rate counts. Another one than the user gave, or than the other workers had, is said in any case.
-fn tell_rate(rate: Option<StartRate>, is_for_people: bool) {
-    match rate {
-        Some(StartRate { rate, replaced: Some(replaced), .. }) => print_message(&format!(
-            "warning: the rate of the run was {replaced}, and is {rate} from now on, for all its workers together"
+/// Says which limit counts, of all workers together. Another one than the user gave, or than the other workers had, is said in any case.
+fn tell_limit<T: std::fmt::Display>(name: &str, flag: &str, limit: Option<StartLimit<T>>, is_for_people: bool) {
+    match limit {
+        Some(StartLimit { limit, replaced: Some(replaced), .. }) => print_message(&format!(
+            "warning: the {name} of the run was {replaced}, and is {limit} from now on, for all its workers together"
         )),
-        Some(StartRate { rate, is_own: false, replaced: None }) if is_for_people => {
-            print_message(&format!(
-                "the run has a rate of {rate}, which all workers keep together; --rate replaces it"
-            ));
-        }
+        Some(StartLimit { limit, is_own: false, replaced: None }) if is_for_people => print_message(&format!(
+            "the run has a {name} of {limit}, which all workers keep together; {flag} replaces it"
+        )),
         Some(_) | None => (),
     }
 }

@@ -178,7 +178,7 @@ async fn perform(
             Action::Submit(job, number) => {
                 drop(under_way.spawn(requests::submit(context, job, number, lease.clone(), *clock).map(Ok)));
             }
-            Action::Reserve(max) => drop(under_way.spawn(ledger.reserve(max).map(Input::Reserved).map(Ok))),
+            Action::Reserve(request) => drop(under_way.spawn(ledger.reserve(request).map(Input::Reserved).map(Ok))),
             Action::Find(lost) => drop(under_way.spawn(requests::find(context, lost).map(Ok))),
             Action::Poll(batch) => drop(under_way.spawn(requests::poll(context, batch).map(Ok))),
             Action::Download(origin, urls) => {

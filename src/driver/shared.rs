@@ -46,6 +46,7 @@ impl Others {
             let input = match request {
                 RunRequest::Hold(span) => Input::Hold(span),
                 RunRequest::Rate(rate) => Input::Rate(rate),
+                RunRequest::Places(max) => Input::Places(max),
                 RunRequest::Stop(why) => Input::Stop(StopReason::Elsewhere(why)),
             };
             engine.handle(now, input);

@@ -48,6 +48,7 @@ fn accepted(input: &mut Input) -> Option<(JobId, TaskId, &mut Input)> {
         | Input::Unsaved(_)
         | Input::Hold(_)
         | Input::Rate(_)
+        | Input::Places(_)
         | Input::Reserved(_)
         | Input::Stop(_) => None,
     }

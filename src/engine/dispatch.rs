@@ -115,8 +115,8 @@ impl Engine {
     fn plan_reserve(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
         let is_ready = self.stop.is_none() && !self.is_backed_up() && self.next_to_submit().is_some();
         let n_ready = if is_ready { self.to_submit.len().max(1) } else { 0 };
-        if let Some(max) = self.lane.reserve(now, n_ready) {
-            actions.push(Action::Reserve(max));
+        if let Some(request) = self.lane.reserve(now, n_ready) {
+            actions.push(Action::Reserve(request));
         }
         self.lane.reserves_at().filter(|moment| is_ready && *moment > now)
     }

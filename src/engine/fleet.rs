@@ -123,6 +123,7 @@ impl Fleet {
             | Input::Received(_)
             | Input::Hold(_)
             | Input::Rate(_)
+            | Input::Places(_)
             | Input::Reserved(_)
             | Input::Stop(_) => None,
         };

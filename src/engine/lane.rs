@@ -15,7 +15,6 @@ use crate::model::event::Stage;
 use crate::model::history::History;
 use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::outcome::{Fault, FaultKind};
-use crate::model::shared_rate::SharedRate;
 use crate::model::snapshot::{Bottleneck, SubmitPause, SubmitRateLimit};
 use crate::model::time::{Moment, Timestamp};
 
@@ -66,10 +65,10 @@ impl Lane {
     /// Creates the lane that these limits describe.
     pub fn new(limits: &Limits) -> Self {
         let pacer = |rate, burst, salt| Pacer::new(rate, burst, Backoff::new(limits.seed ^ salt), limits.wait_max);
-        let (own, shared) = if limits.is_shared { (None, limits.rate) } else { (limits.rate, None) };
+        let (own, shared_rate) = if limits.is_shared { (None, limits.rate) } else { (limits.rate, None) };
         Self {
             submits: pacer(own, limits.burst, 0x5b),
-            reserved: shared.map(|rate| ReservedRate::new(SharedRate { rate, burst: limits.burst })),
+            reserved: shared::limiter(shared_rate, limits),
             polls: pacer(limits.poll_rate, None, 0x90),
             learner: LimitLearner::new(limits.concurrency, limits.rate.is_some()),
             poll_chance: RandomRefusalTest::new(),
@@ -106,7 +105,8 @@ impl Lane {
         self.check_submit(now)?;
         self.submits.take(now).map_err(|moment| (Bottleneck::Rate, Blocked::Until(moment)))?;
         if let Some(reserved) = &mut self.reserved {
-            reserved.take(now).map_err(|at| (Bottleneck::Rate, at.map_or(Blocked::Busy, Blocked::Until)))?;
+            let slow = if reserved.has_rate() { Bottleneck::Rate } else { Bottleneck::Places };
+            reserved.take(now).map_err(|at| (slow, at.map_or(Blocked::Busy, Blocked::Until)))?;
         }
         let ticket = self.learner.take(now, self.n_in_flight);
         self.n_submits_out += 1;
@@ -356,7 +356,8 @@ impl Lane {
     pub fn is_full(&self, now: Moment) -> bool {
         let is_limited = self.is_fixed || self.learner.has_found_places();
         let has_room = self.learner.has_room(now, self.n_in_flight) || self.submits.hold(now).is_some();
-        self.learner.is_in_doubt() || (is_limited && !has_room)
+        let is_short = self.reserved.as_ref().is_some_and(ReservedRate::is_short_of_places);
+        self.learner.is_in_doubt() || (is_limited && !has_room) || is_short
     }
 
     /// Returns the lower of the configured rate and the estimated rate of submissions; `None` if both are unknown.

@@ -252,6 +252,7 @@ impl Engine {
             Input::Received(received) => self.images.received(now, received),
             Input::Hold(span) => self.lane.hold_submits(now, span),
             Input::Rate(rate) => self.lane.share_rate(rate),
+            Input::Places(_) => self.lane.share_places(),
             Input::Reserved(answer) => self.lane.reserved(now, answer),
             Input::Stop(stop) => self.stop_with(now, stop),
         }

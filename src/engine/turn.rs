@@ -1,5 +1,6 @@
 //! Inputs and outputs of the engine, as plain data.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::model::more::More;
 use crate::model::outcome::{Acceptance, Artifact, Fault, Found, Status, TaskId, Url};
 use crate::model::phase::JobRecord;
 use crate::model::provenance::Provenance;
-use crate::model::shared_rate::{Reservation, SharedRate};
+use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
 use crate::model::time::{Moment, Timestamp};
 
 /// Work for the driver. Its result returns as the [`Input`] of the same name.
@@ -26,8 +27,8 @@ pub enum Action {
     /// Submits this job, as the submission with this [number](crate::model::phase::JobState::submission_number). The event
     /// `SubmitStarted` is recorded before the submission leaves.
     Submit(Arc<Job>, u32),
-    /// Reserves at most so many times for submissions, under a rate that other processes of the run keep too.
-    Reserve(u32),
+    /// Reserves times for submissions, under limits that other processes of the run keep too.
+    Reserve(ReserveRequest),
     /// Finds these submissions, whose answers are lost.
     Find(Vec<FindRequest>),
     /// Polls the status of these tasks.
@@ -75,8 +76,10 @@ pub enum Input {
     Hold(Duration),
     /// Rate of all processes of the run together, from now on.
     Rate(SharedRate),
-    /// Answer to `Reserve`: reserved times, or how long to wait before the next request.
-    Reserved(Result<Reservation, Duration>),
+    /// Maximum number of tasks in flight of all processes of the run together, from now on.
+    Places(NonZeroU32),
+    /// Answer to `Reserve`; `None` if it is not known.
+    Reserved(Option<Reservation>),
     /// Request to stop before the end.
     Stop(StopReason),
 }

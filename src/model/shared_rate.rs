@@ -70,6 +70,15 @@ impl FromStr for SharedRate {
     }
 }
 
+/// Request for times for the submissions of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReserveRequest {
+    /// Maximum number of times. 0 reserves none, and tells what the process has.
+    pub max: u32,
+    /// Number of submissions that the process may still send, or whose answers are not recorded.
+    pub held: u32,
+}
+
 /// Times reserved for submissions of this process, evenly spaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reservation {
@@ -81,6 +90,8 @@ pub struct Reservation {
     pub count: u32,
     /// How long each can be used.
     pub usable_for: Duration,
+    /// Time from now until the next request, if `count` is 0.
+    pub again_in: Duration,
 }
 
 #[cfg(test)]

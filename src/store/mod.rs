@@ -36,6 +36,7 @@ mod style;
 pub(crate) mod totals;
 pub mod typed;
 
+use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ use crate::model::more::More;
 use crate::model::outcome::{Artifact, TaskId};
 use crate::model::phase::JobRecord;
 use crate::model::price::Price;
-use crate::model::shared_rate::{Reservation, SharedRate};
+use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
 use crate::model::time::{Moment, Timestamp};
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
@@ -84,11 +85,11 @@ pub trait Ledger: Send {
         Lease::always()
     }
 
-    /// Reserves at most `max` times for submissions, under the rate of all processes of the run. The error says how long to wait before the
-    /// next request. Times that are reserved by a future which is dropped are lost.
-    fn reserve(&self, max: u32) -> BoxFuture<'static, Result<Reservation, Duration>> {
-        let _ = max;
-        ready(Err(Duration::MAX)).boxed()
+    /// Reserves times for submissions, under the rate and the number of tasks in flight of all processes of the run. `None` if it is not
+    /// known whether any were reserved. Times that are reserved by a future which is dropped are lost.
+    fn reserve(&self, request: ReserveRequest) -> BoxFuture<'static, Option<Reservation>> {
+        let _ = request;
+        ready(None).boxed()
     }
 
     /// Takes note that no job that was handed out is worked on any more. Those that have not ended are left to the user.
@@ -124,6 +125,8 @@ pub enum RunRequest {
     Hold(Duration),
     /// Keep this rate together, from now on.
     Rate(SharedRate),
+    /// Have at most so many tasks in flight together, from now on.
+    Places(NonZeroU32),
     /// Stop, for this reason in words.
     Stop(String),
 }

@@ -98,7 +98,6 @@ fn the_jobs_of_a_killed_worker_are_finished_by_another() {
     first.wait().unwrap();
     let second = ended(second);
     expect_code(&second, 0);
-    assert!(stderr(&second).contains("-j are those of each worker"), "{}", stderr(&second));
     let status = shared.output(&["status", &shared.address, "--json"]);
     let status: serde_json::Value = serde_json::from_str(&stdout(&status)).unwrap();
     assert_eq!((status["succeeded"].as_u64(), status["workers"].as_array().map(Vec::len)), (Some(100), Some(0)));

@@ -86,6 +86,25 @@ fn the_newest_rate_counts_and_is_told() {
     assert_eq!(status, "40/s with bursts of 3");
 }
 
+/// Goal: two workers together have no more tasks in flight than `-j` says, also one that was not told. Method: one of them with `-j 4`; the
+/// service's own count.
+#[test]
+fn two_workers_share_the_places() {
+    let Some(cluster) = postgres::shared() else { return };
+    let latency = Duration::from_millis(150);
+    let shared = SharedBench::new(cluster, "places", SimulatorConfig { latency, ..quick() });
+    shared.bench.csv(130);
+    expect_code(&shared.on_run("run", &["prompts.csv", "-j", "4", "--limit", "1"]).output().unwrap(), 5);
+    let workers = [shared.worker(&[]), shared.worker(&["-j", "4"])];
+    let [untold, told] = workers.map(ended);
+    expect_code(&untold, 0);
+    expect_code(&told, 0);
+    let words = "the run has a number of tasks in flight of 4, which all workers keep together; -j replaces it";
+    assert!(stderr(&untold).contains(words), "{}", stderr(&untold));
+    assert_eq!(shared.bench.stats().n_unfinished_max, 4);
+    assert_eq!(shared.merge(130), 0);
+}
+
 /// Goal: a run that an earlier version has shared is not worked on without its rate, and can be brought back. Method: set the version of its
 /// tables back, and drop the table of the rate.
 #[test]

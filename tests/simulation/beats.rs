@@ -272,6 +272,7 @@ impl Beats {
             | Input::Unsaved(_)
             | Input::Hold(_)
             | Input::Rate(_)
+            | Input::Places(_)
             | Input::Reserved(_)
             | Input::Stop(_) => (),
         }

@@ -1,21 +1,33 @@
-//! Budget of submissions that several processes of a run share: its rate, the requests for further times, and pauses for all.
-
-use std::time::Duration;
+//! Budget of submissions that several processes of a run share: its rate, its tasks in flight, requests for both, and
+//! pauses for all.
 
 use super::{Lane, in_two_seconds, per_second};
 use crate::engine::reserved_rate::ReservedRate;
-use crate::model::shared_rate::{Reservation, SharedRate};
+use crate::model::limits::{Concurrency, Limits, Rate};
+use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
 use crate::model::time::Moment;
+
+/// Returns the limiter of what processes keep together; `None` if they keep nothing together.
+pub(super) fn limiter(rate: Option<Rate>, limits: &Limits) -> Option<ReservedRate> {
+    let rate = rate.map(|rate| SharedRate { rate, burst: limits.burst });
+    let has_places = limits.is_shared && limits.concurrency != Concurrency::Auto;
+    (rate.is_some() || has_places).then(|| ReservedRate::new(rate, has_places))
+}
 
 impl Lane {
     /// Sets the rate of all processes together.
     pub fn share_rate(&mut self, rate: SharedRate) {
         match &mut self.reserved {
             Some(reserved) => reserved.set_rate(rate),
-            None => self.reserved = Some(ReservedRate::new(rate)),
+            None => self.reserved = Some(ReservedRate::new(Some(rate), false)),
         }
         self.per_second = Some(per_second(rate.rate));
         self.submits_max = self.submits_max.max(in_two_seconds(Some(rate.rate)));
+    }
+
+    /// Takes note that the tasks in flight of all processes together are limited.
+    pub fn share_places(&mut self) {
+        self.reserved.get_or_insert_with(|| ReservedRate::new(None, true)).limit_places();
     }
 
     /// Returns the end of a pause of all submissions that the provider named; `None` without one.
@@ -23,11 +35,15 @@ impl Lane {
         self.submits.named_pause(now)
     }
 
-    /// Returns how many times to reserve, if so many submissions are ready; `None` if none can be asked for at present.
-    pub fn reserve(&mut self, now: Moment, n_ready: usize) -> Option<u32> {
-        let is_open = n_ready > 0 && self.submits.hold(now).is_none();
-        let room = self.check_submit(now).ok().filter(|_| is_open)?;
-        self.reserved.as_mut()?.ask(now, n_ready.min(room))
+    /// Returns the request for times, if so many submissions are ready; `None` if there is none at present.
+    pub fn reserve(&mut self, now: Moment, n_ready: usize) -> Option<ReserveRequest> {
+        let is_open = self.submits.hold(now).is_none();
+        let room = self.check_submit(now).ok().filter(|_| is_open && n_ready > 0).unwrap_or(0);
+        let reserved = self.reserved.as_mut()?;
+        if !is_open {
+            reserved.give_up();
+        }
+        reserved.ask(now, n_ready.min(room), self.n_submits_out)
     }
 
     /// Returns the moment at which further times can be asked for; `None` if it is not known, or has come.
@@ -36,7 +52,7 @@ impl Lane {
     }
 
     /// Processes the answer to a request for times.
-    pub fn reserved(&mut self, now: Moment, answer: Result<Reservation, Duration>) {
+    pub fn reserved(&mut self, now: Moment, answer: Option<Reservation>) {
         if let Some(reserved) = &mut self.reserved {
             reserved.answered(now, answer);
         }

@@ -10,11 +10,21 @@ fn at(millis: i64) -> Moment {
 /// Returns so many times, a tenth of a second apart, each of which can be used for 50 ms.
 fn times(first: i64, count: u32) -> Reservation {
     let millis = Duration::from_millis;
-    Reservation { first: at(first), interval: millis(100), count, usable_for: millis(50) }
+    Reservation { first: at(first), interval: millis(100), count, usable_for: millis(50), again_in: millis(0) }
+}
+
+/// Returns an answer without a time, and when to ask again.
+fn none(again_in: u64) -> Reservation {
+    Reservation { again_in: Duration::from_millis(again_in), ..times(0, 0) }
 }
 
 fn limiter() -> ReservedRate {
-    ReservedRate::new(SharedRate { rate: "10/s".parse().unwrap(), burst: None })
+    ReservedRate::new(Some(SharedRate { rate: "10/s".parse().unwrap(), burst: None }), false)
+}
+
+/// Returns how many times are asked for.
+fn ask(rate: &mut ReservedRate, now: i64, n_wanted: usize) -> Option<u32> {
+    rate.ask(at(now), n_wanted, 0).map(|request| request.max)
 }
 
 /// Goal: nothing leaves without a reserved time, nor before it, nor long after it. Method: three times, of which one is missed.
@@ -22,7 +32,7 @@ fn limiter() -> ReservedRate {
 fn a_time_is_for_one_submission_and_for_a_while() {
     let mut rate = limiter();
     assert_eq!(rate.take(at(0)), Err(None));
-    rate.answered(at(0), Ok(times(10, 3)));
+    rate.answered(at(0), Some(times(10, 3)));
     assert_eq!((rate.take(at(9)), rate.take(at(60))), (Err(Some(at(10))), Ok(())));
     assert_eq!(rate.take(at(60)), Err(Some(at(110))));
     assert_eq!((rate.take(at(161)), rate.take(at(210))), (Err(Some(at(210))), Ok(())), "that of 110 is gone");
@@ -34,18 +44,22 @@ fn a_time_is_for_one_submission_and_for_a_while() {
 #[test]
 fn it_asks_in_time_and_for_no_more_than_it_can_use() {
     let mut rate = limiter();
-    assert_eq!(rate.ask(at(0), 0), None);
+    assert_eq!(ask(&mut rate, 0, 0), None);
     assert_eq!(
-        (rate.ask(at(0), 100), rate.ask(at(0), 100)),
+        (ask(&mut rate, 0, 100), ask(&mut rate, 0, 100)),
         (Some(5), None),
         "half a second, and one request at a time"
     );
-    rate.answered(at(10), Ok(times(10, 5)));
-    assert_eq!(rate.ask(at(10), 100), None, "they last for a while");
-    assert_eq!((rate.ask(at(160), 4), rate.ask(at(160), 5)), (None, Some(1)), "those of 110 and later are there still");
-    rate.answered(at(170), Err(Duration::from_millis(300)));
-    assert_eq!((rate.asks_at(), rate.ask(at(469), 100), rate.ask(at(470), 100)), (Some(at(470)), None, Some(5)));
-    rate.answered(at(470), Err(Duration::ZERO));
+    rate.answered(at(10), Some(times(10, 5)));
+    assert_eq!(ask(&mut rate, 10, 100), None, "they last for a while");
+    assert_eq!(
+        (ask(&mut rate, 160, 4), ask(&mut rate, 160, 5)),
+        (None, Some(1)),
+        "those of 110 and later are there still"
+    );
+    rate.answered(at(170), Some(none(300)));
+    assert_eq!((rate.asks_at(), ask(&mut rate, 469, 100), ask(&mut rate, 470, 100)), (Some(at(470)), None, Some(5)));
+    rate.answered(at(470), Some(none(0)));
     assert_eq!(rate.asks_at(), Some(at(490)), "not at once");
 }
 
@@ -54,8 +68,8 @@ fn it_asks_in_time_and_for_no_more_than_it_can_use() {
 fn a_request_follows_the_rate() {
     let mut rate = limiter();
     rate.set_rate(SharedRate { rate: "30/m".parse().unwrap(), burst: None });
-    assert_eq!(rate.ask(at(0), 100), Some(1));
-    rate.answered(at(0), Ok(times(0, 1)));
+    assert_eq!(ask(&mut rate, 0, 100), Some(1));
+    rate.answered(at(0), Some(times(0, 1)));
     rate.set_rate(SharedRate { rate: "1000000/s".parse().unwrap(), burst: None });
-    assert_eq!(rate.ask(at(0), 1_000_000), Some(1024));
+    assert_eq!(ask(&mut rate, 0, 1_000_000), Some(1024));
 }

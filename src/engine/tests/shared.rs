@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::fleet::Fleet;
 use crate::engine::turn::StopReason;
-use crate::model::shared_rate::Reservation;
+use crate::model::shared_rate::{Reservation, ReserveRequest};
 
 const LATER: More = More::Later(Duration::from_secs(5));
 
@@ -144,9 +144,19 @@ fn paced(n_jobs: u64) -> Bench {
     Bench::with_pending(Limits { rate: "10/s".parse().ok(), is_shared: true, ..fixed(9) }, n_jobs)
 }
 
+/// Returns the request for so many times, of an engine that holds so many submissions.
+fn reserve(max: u32, held: u32) -> Action {
+    Action::Reserve(ReserveRequest { max, held })
+}
+
+fn none(again_in: Duration) -> Input {
+    let (interval, usable_for) = (Duration::ZERO, Duration::MAX);
+    Input::Reserved(Some(Reservation { first: START, interval, count: 0, usable_for, again_in }))
+}
+
 fn times(first: Moment, count: u32) -> Input {
     let (interval, usable_for) = (Duration::from_millis(100), Duration::from_millis(50));
-    Input::Reserved(Ok(Reservation { first, interval, count, usable_for }))
+    Input::Reserved(Some(Reservation { first, interval, count, usable_for, again_in: Duration::ZERO }))
 }
 
 /// Goal: under a rate that workers keep together, nothing leaves without a reserved time; what is asked for is what can be used. Method: three
@@ -154,11 +164,11 @@ fn times(first: Moment, count: u32) -> Input {
 #[test]
 fn a_submission_leaves_at_its_reserved_time() {
     let mut bench = paced(3);
-    assert_eq!(bench.turn().actions, [Action::Reserve(3)]);
+    assert_eq!(bench.turn().actions, [reserve(3, 0)]);
     assert_eq!(bench.turn().actions, [], "the answer is awaited");
     let first = bench.now + Duration::from_millis(30);
     bench.handle(times(first, 2));
-    assert_eq!(bench.turn().actions, [Action::Reserve(1)], "one is missing");
+    assert_eq!(bench.turn().actions, [reserve(1, 2)], "one is missing");
     for (n, wait) in [(1, 30), (2, 100)] {
         let leaves = |bench: &mut Bench| bench.turn().actions.contains(&submit(n));
         bench.wait(Duration::from_millis(wait - 1));
@@ -167,8 +177,8 @@ fn a_submission_leaves_at_its_reserved_time() {
         assert!(leaves(&mut bench), "{n} is late");
         bench.submitted(n);
     }
-    bench.handle(Input::Reserved(Err(Duration::from_secs(7))));
-    let asks = |bench: &mut Bench| bench.turn().actions.contains(&Action::Reserve(1));
+    bench.handle(none(Duration::from_secs(7)));
+    let asks = |bench: &mut Bench| bench.turn().actions.contains(&reserve(1, 0));
     bench.wait(Duration::from_millis(6999));
     assert!(!asks(&mut bench));
     bench.wait(Duration::from_millis(1));
@@ -180,13 +190,13 @@ fn a_submission_leaves_at_its_reserved_time() {
 fn no_time_is_reserved_in_vain() {
     let mut bench = paced(12);
     bench.handle(Input::Hold(Duration::from_secs(40)));
-    assert_eq!(bench.next().actions, [Action::Reserve(5)], "half a second");
+    assert_eq!(bench.next().actions, [reserve(5, 0)], "half a second");
     assert_eq!(bench.now - START, Duration::from_secs(40));
     bench.handle(times(bench.now, 1));
     bench.handle(Input::Stop(StopReason::Elsewhere("enough".into())));
     assert_eq!(bench.turn().actions, []);
     let mut bench = Bench::with_pending(Limits { rate: "10/s".parse().ok(), is_shared: true, ..fixed(1) }, 2);
-    assert_eq!(bench.turn().actions, [Action::Reserve(1)]);
+    assert_eq!(bench.turn().actions, [reserve(1, 0)]);
     bench.handle(times(bench.now, 1));
     assert_eq!(bench.turn().actions, [submit(1)], "and none for the second job, which has no place");
 }
@@ -194,13 +204,38 @@ fn no_time_is_reserved_in_vain() {
 /// Goal: a rate that another worker was given counts from then on. Method: an engine without a rate, and one job that is left.
 #[test]
 fn the_rate_of_another_worker_counts() {
-    let mut bench = Bench::with_pending(Limits { is_shared: true, ..fixed(1) }, 2);
+    let mut bench = Bench::with_pending(Limits { is_shared: true, ..Limits::default() }, 1);
     assert_eq!(bench.turn().actions, [submit(1)], "no rate is known");
-    bench.submitted(1);
+    bench.submit_fault(1, FaultKind::Transient);
     bench.handle(Input::Rate("1/s".parse().unwrap()));
-    assert_eq!(bench.next().actions, [poll(1)]);
-    bench.polled(1, Ok(Status::Done(urls(1))));
-    let turn = bench.turn();
-    assert!(turn.actions.contains(&Action::Reserve(1)), "{turn:?}");
-    assert!(!turn.actions.contains(&submit(2)), "{turn:?}");
+    let turn = bench.next();
+    assert_eq!(turn.actions, [reserve(1, 0)]);
+}
+
+/// Goal: where the tasks in flight of all workers are limited, a submission needs a place, and what is not needed is given back. Method: two
+/// places for one job, and an answer that is lost.
+#[test]
+fn a_place_is_asked_for_and_given_back() {
+    let mut bench = Bench::with_pending(Limits { is_shared: true, ..fixed(2) }, 1);
+    assert_eq!(bench.turn().actions, [reserve(1, 0)]);
+    bench.handle(Input::Reserved(None));
+    assert_eq!(bench.next().actions, [reserve(1, 0)]);
+    assert_eq!(bench.now - START, Duration::from_secs(1));
+    bench.handle(times(bench.now, 1));
+    assert_eq!(bench.turn().actions, [submit(1)]);
+    bench.submitted(1);
+    assert_eq!(bench.turn().actions, [reserve(0, 0)], "the task is on record, and holds the place itself");
+    bench.handle(none(Duration::ZERO));
+    bench.handle(Input::Hold(Duration::from_secs(9)));
+    assert!(!bench.turn().actions.iter().any(|action| matches!(action, Action::Reserve(_))));
+}
+
+/// Goal: a worker that the provider holds back keeps no place from others. Method: a hold, with a place that is reserved and not used.
+#[test]
+fn places_are_given_back_in_a_pause() {
+    let mut bench = Bench::with_pending(Limits { is_shared: true, ..fixed(2) }, 2);
+    assert_eq!(bench.turn().actions, [reserve(2, 0)]);
+    bench.handle(Input::Hold(Duration::from_secs(9)));
+    bench.handle(times(bench.now, 2));
+    assert_eq!(bench.turn().actions, [reserve(0, 0)]);
 }

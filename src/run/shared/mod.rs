@@ -5,5 +5,6 @@ pub mod fetch;
 mod folder;
 pub mod import;
 pub mod share;
+pub mod start_limit;
 pub mod status;
 pub mod work;

@@ -1,5 +1,6 @@
 //! Worker of a shared run: joins it, drives the jobs of the blocks that it claims, and leaves.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::driver::stop::StopReceiver;
 use crate::engine::turn::StopReason;
 use crate::images::validate::verdict::CheckLimits;
 use crate::model::counts::StatusCounts;
-use crate::model::limits::Limits;
+use crate::model::limits::{Concurrency, Limits};
 use crate::model::output_options::OutputOptions;
 use crate::model::shared_rate::SharedRate;
 use crate::model::storage_url::StorageUrl;
@@ -28,6 +29,7 @@ use crate::run::other_sizes::OtherSizes;
 use crate::run::presence::PresenceCheck;
 use crate::run::shared::error::SharedRunError;
 use crate::run::shared::folder;
+use crate::run::shared::start_limit::StartLimit;
 use crate::run::style;
 use crate::run::summary::Summary;
 use crate::store::error::LedgerError;
@@ -58,7 +60,8 @@ pub struct WorkOptions {
     pub images: Option<StorageUrl>,
     /// Access to the provider.
     pub access: Credentials,
-    /// Limits that the engine of this worker keeps. A rate is that of all workers together, and replaces the one that the run has.
+    /// Limits that the engine of this worker keeps. A rate and a fixed number of tasks in flight are those of all workers together, and replace
+    /// those that the run has.
     pub limits: Limits,
     /// Largest image that is accepted.
     pub image_limits: CheckLimits,
@@ -79,18 +82,9 @@ pub struct WorkStart {
     /// Says whether the token is of another account than the one that the run began with.
     pub is_other_account: bool,
     /// Rate that all workers keep together; `None` for no such rate.
-    pub rate: Option<StartRate>,
-}
-
-/// Rate that all workers keep together, when a worker begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StartRate {
-    /// Rate from now on.
-    pub rate: SharedRate,
-    /// Says whether this worker was given it. Otherwise it is the run's.
-    pub is_own: bool,
-    /// Other rate that it replaces, for all workers; `None` if it replaces none.
-    pub replaced: Option<SharedRate>,
+    pub rate: Option<StartLimit<SharedRate>>,
+    /// Maximum number of tasks in flight of all workers together; `None` for no such number.
+    pub places: Option<StartLimit<NonZeroU32>>,
 }
 
 /// Works on a shared run until all its jobs have ended, or the worker is stopped. A worker that was shut out joins again as a new one.
@@ -116,6 +110,7 @@ pub async fn work(
             warning: desk.warning.clone(),
             is_other_account: !desk.limits.is_same_account,
             rate: desk.rate,
+            places: desk.places,
         });
         match desk.join(&status, &mut reporters, stops).await {
             // Others have its jobs. It may join again, as another worker.
@@ -143,7 +138,8 @@ struct Workplace<'a> {
     place: Option<StorageUrl>,
     provider: ProviderConfig,
     limits: Limits,
-    rate: Option<StartRate>,
+    rate: Option<StartLimit<SharedRate>>,
+    places: Option<StartLimit<NonZeroU32>>,
     style: OutputOptions,
     /// Warning about the server; `None` if there is none.
     warning: Option<String>,
@@ -178,9 +174,18 @@ impl<'a> Workplace<'a> {
         options.access.check(&provider).map_err(RunError::from)?;
         let is_same_account = account(&server, &options.access, &mut *settings, &provider).await?;
         let price = settings.settle_price(options.limits.price.clone(), provider.spec().listed_price())?;
-        let rate = settle_rate(&server, &options.limits).await?;
-        let (submits, burst) = rate.map_or((None, None), |start| (Some(start.rate.rate), start.rate.burst));
-        let limits = Limits { is_same_account, price, is_shared: true, rate: submits, burst, ..options.limits.clone() };
+        let (rate, places) = settle_limits(&server, &options.limits).await?;
+        let (submits, burst) = rate.map_or((None, None), |start| (Some(start.limit.rate), start.limit.burst));
+        let concurrency = places.map_or(Concurrency::Auto, |start| Concurrency::Fixed(start.limit));
+        let limits = Limits {
+            is_same_account,
+            price,
+            is_shared: true,
+            rate: submits,
+            burst,
+            concurrency,
+            ..options.limits.clone()
+        };
         let style = style::known(&*settings)?;
         let warning = patiently(PATIENCE_FIRST, || server.warning()).await?;
         Ok(Self {
@@ -195,6 +200,7 @@ impl<'a> Workplace<'a> {
             provider,
             limits,
             rate,
+            places,
             style,
             warning,
         })
@@ -315,12 +321,19 @@ async fn account(
     Ok(known == own || access.consent.is_account_new)
 }
 
-/// Determines the rate of all workers together: the one that this worker was given, or else that of the run.
-async fn settle_rate(server: &PostgresRun, limits: &Limits) -> Result<Option<StartRate>, LedgerError> {
-    let own = limits.rate.map(|rate| SharedRate { rate, burst: limits.burst });
-    let before = patiently(PATIENCE_FIRST, || server.settle_rate(own)).await?;
-    let replaced = before.filter(|before| own.is_some_and(|own| own != *before));
-    Ok(own.or(before).map(|rate| StartRate { rate, is_own: own.is_some(), replaced }))
+/// Limits of all workers together: the rate, and the tasks in flight.
+type CommonLimits = (Option<StartLimit<SharedRate>>, Option<StartLimit<NonZeroU32>>);
+
+/// Determines the limits of all workers together: those that this worker was given, or else those of the run.
+async fn settle_limits(server: &PostgresRun, limits: &Limits) -> Result<CommonLimits, LedgerError> {
+    let rate = limits.rate.map(|rate| SharedRate { rate, burst: limits.burst });
+    let places = match limits.concurrency {
+        Concurrency::Fixed(max) => Some(max),
+        Concurrency::Auto => None,
+    };
+    let rate_before = patiently(PATIENCE_FIRST, || server.settle_rate(rate)).await?;
+    let places_before = patiently(PATIENCE_FIRST, || server.settle_places(places)).await?;
+    Ok((StartLimit::of(rate, rate_before), StartLimit::of(places, places_before)))
 }
 
 /// Refuses a provider whose answers carry the images, if no folder is shared: an image that is paid for would be lost with its worker.

@@ -1,5 +1,6 @@
 //! Port of a shared run over PostgreSQL: each method is one statement.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -9,7 +10,7 @@ use tokio_postgres::types::Type;
 
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
-use crate::model::shared_rate::SharedRate;
+use crate::model::shared_rate::{ReserveRequest, SharedRate};
 use crate::store::TaskOwner;
 use crate::store::postgres::encode::task_key;
 use crate::store::postgres::run::PostgresRun;
@@ -228,8 +229,17 @@ impl SharedBackend for PostgresRun {
         async move { Ok(self.write_rate(rate).await?) }.boxed()
     }
 
-    fn reserve(&self, worker: WorkerId, max: u32) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
-        self.write_reservation(worker, max).boxed()
+    fn share_places(&self, max: NonZeroU32) -> BoxFuture<'_, BackendResult<Option<NonZeroU32>>> {
+        async move { Ok(self.write_places(Some(max)).await?) }.boxed()
+    }
+
+    fn reserve(
+        &self,
+        worker: WorkerId,
+        n: u64,
+        request: ReserveRequest,
+    ) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
+        self.write_reservation(worker, n, request).boxed()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::{Client, Error, Row, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::model::one_line::one_line;
 use crate::store::error::LedgerError;
@@ -93,6 +93,18 @@ impl PostgresClient {
     pub(super) async fn query_one(&self, sql: &str, params: Params<'_>) -> StatementResult<Row> {
         let mut rows = self.query(sql, params).await?;
         rows.pop().ok_or_else(|| StatementError::Refused(None, self.damaged("a table that has one row is empty")))
+    }
+
+    /// Runs several statements without values as one transaction, in one message. Each sees what was committed before it began. Returns the only
+    /// row of the last one, in text.
+    pub(super) async fn batch_row(&self, sql: &str) -> StatementResult<SimpleQueryRow> {
+        let client = self.connection().await?;
+        let messages = self.within(&client, STATEMENT_MAX, client.simple_query(sql)).await?;
+        let row = messages.into_iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        row.ok_or_else(|| StatementError::Refused(None, self.damaged("a table that has one row is empty")))
     }
 
     /// Runs several statements without values as one transaction, in one message.

@@ -1,16 +1,17 @@
-//! Rate of all workers together: one row, from which each worker reserves times for its submissions.
+//! Limits of all workers together: one row, from which each worker reserves times for its submissions.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Row, SimpleQueryRow};
 
-use crate::model::shared_rate::SharedRate;
+use crate::model::shared_rate::{ReserveRequest, SharedRate};
 use crate::store::error::LedgerError;
 use crate::store::postgres::client::{Params, StatementResult};
 use crate::store::postgres::run::PostgresRun;
-use crate::store::postgres::statements::{FLAGS, TIMELINE, flags, number};
-use crate::store::shared::backend::{BackendResult, RESERVED_AHEAD, ReservedTimes, WorkerId};
+use crate::store::postgres::statements::{FLAGS, TIMELINE, number, places};
+use crate::store::shared::backend::{BackendResult, RESERVED_AHEAD, ReservedTimes, SharedFlags, WorkerId};
 
 impl PostgresRun {
     /// Sets the rate, if there is one, and returns the one before.
@@ -33,31 +34,74 @@ impl PostgresRun {
         Ok(rate_in(&self.client.query_one(&self.in_schema(sql), values).await?))
     }
 
-    /// Reserves times. The row is its own lock: a statement that waited for another one sees what that one has reserved.
-    pub(super) async fn write_reservation(&self, worker: WorkerId, max: u32) -> BackendResult<ReservedTimes> {
-        let (id, max) = (worker.0, i64::from(max));
+    /// Sets the maximum number of tasks in flight, if there is one, and returns the one before.
+    pub(crate) async fn settle_places(&self, max: Option<NonZeroU32>) -> Result<Option<NonZeroU32>, LedgerError> {
+        Ok(self.write_places(max).await?)
+    }
+
+    /// Sets the maximum number of tasks in flight, if there is one, and returns the one before.
+    pub(super) async fn write_places(&self, max: Option<NonZeroU32>) -> StatementResult<Option<NonZeroU32>> {
+        let sql = "WITH before AS (SELECT places FROM {pace} FOR UPDATE), \
+             set AS (UPDATE {pace} SET places = coalesce($1, before.places) FROM before) SELECT places FROM before";
+        let max = max.map(|max| i64::from(max.get()));
+        let row = self.client.query_one(&self.in_schema(sql), &[(&max, Type::INT8)]).await?;
+        Ok(row.get::<_, Option<i64>>(0).and_then(places))
+    }
+
+    /// Reserves times. The first statement locks the row of the limits. The second one sees what a transaction that had the lock before has
+    /// reserved, and what was recorded meanwhile.
+    pub(super) async fn write_reservation(
+        &self,
+        worker: WorkerId,
+        n: u64,
+        request: ReserveRequest,
+    ) -> BackendResult<ReservedTimes> {
+        let (id, n, ReserveRequest { max, held }) = (worker.0, number(n), request);
         let ahead = micros(RESERVED_AHEAD);
         // A clock that was set back, or a slower rate before, must not keep all times from being reserved.
         let sql = format!(
-            "WITH clock AS (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now, {TIMELINE} AS timeline), \
+            "SELECT FROM {{pace}} FOR UPDATE; \
+             WITH own AS (SELECT id FROM {{workers}} WHERE id = {id} AND is_live AND n_requests < {n}), \
+             clock AS (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now, {TIMELINE} AS timeline, \
+                 (SELECT coalesce(sum(totals[3]), 0) + {held} + coalesce(sum(n_held) FILTER (WHERE is_live AND id <> {id}), 0) \
+                     FROM {{workers}})::bigint AS used), \
              taken AS (UPDATE {{pace}} SET (first_time, n_reserved, next_time, generation) = ( \
                  SELECT f.first, n.n, f.first + n.n * interval_micros, c.timeline FROM clock c, \
                  LATERAL (SELECT greatest(least(next_time, c.now + {ahead} + interval_micros), \
                      CASE WHEN rate IS NULL THEN c.now WHEN generation IN (0, c.timeline) THEN c.now - reach_back_micros \
                          ELSE c.now + {ahead} END) AS first) f, \
-                 LATERAL (SELECT CASE WHEN rate IS NULL THEN $2 WHEN f.first > c.now + {ahead} THEN 0 \
-                     ELSE least($2, (c.now + {ahead} - f.first) / greatest(interval_micros, 1) + 1) END AS n) n) \
-                 WHERE EXISTS (SELECT FROM {{workers}} WHERE id = $1 AND is_live) \
-                 RETURNING first_time, n_reserved, next_time, interval_micros) \
+                 LATERAL (SELECT least({max}, CASE WHEN places IS NULL THEN {max} ELSE greatest(places - base_running - c.used, 0) END, \
+                     CASE WHEN rate IS NULL THEN {max} \
+                     WHEN f.first > c.now + {ahead} THEN 0 \
+                     ELSE (c.now + {ahead} - f.first) / greatest(interval_micros, 1) + 1 END) AS n) n) \
+                 WHERE EXISTS (SELECT FROM own) RETURNING first_time, n_reserved, next_time, interval_micros), \
+             told AS (UPDATE {{workers}} AS w SET n_requests = {n}, n_held = {held} + n_reserved FROM own, taken WHERE w.id = own.id) \
              SELECT (SELECT first_time FROM taken), (SELECT n_reserved FROM taken), (SELECT next_time FROM taken), \
                  (SELECT interval_micros FROM taken), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {FLAGS}"
         );
-        let row = self.row(&sql, &[(&id, Type::INT8), (&max, Type::INT8)]).await?;
-        let now: i64 = row.get(4);
-        let count = u32::try_from(row.get::<_, Option<i64>>(1).unwrap_or(0)).unwrap_or(0);
-        let interval = row.get::<_, Option<i64>>(3).unwrap_or(0).unsigned_abs();
-        let at = |column: usize| row.get::<_, Option<i64>>(column).unwrap_or(now);
-        Ok(ReservedTimes { first: at(0), interval, count, next: at(2), now, flags: flags(&row, 5) })
+        let row = self.client.batch_row(&self.in_schema(&sql)).await?;
+        let at = |column: usize| row.get(column).and_then(|text| text.parse::<i64>().ok());
+        let now = at(4).unwrap_or_default();
+        Ok(ReservedTimes {
+            first: at(0).unwrap_or(now),
+            interval: at(3).unwrap_or(0).unsigned_abs(),
+            count: at(1).and_then(|count| count.try_into().ok()).unwrap_or(0),
+            next: at(2).unwrap_or(now),
+            now,
+            flags: flags_in_text(&row, 5),
+        })
+    }
+}
+
+/// Reads the flags of a row in text, which begin at this column.
+fn flags_in_text(row: &SimpleQueryRow, first: usize) -> SharedFlags {
+    let hold = row.get(first).and_then(|text| text.parse().ok());
+    SharedFlags {
+        hold_for: hold.and_then(|hold| Duration::try_from_secs_f64(hold).ok()).filter(|hold| !hold.is_zero()),
+        stop: row.get(first + 1).map(str::to_owned),
+        rate: row.get(first + 3).and_then(|text| text.parse().ok()),
+        places: row.get(first + 4).and_then(|text| places(text.parse().ok()?)),
+        generation: row.get(first + 2).and_then(|text| text.parse().ok()).unwrap_or(0),
     }
 }
 

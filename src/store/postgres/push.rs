@@ -180,9 +180,12 @@ impl Push<'_> {
                  coalesce(bool_or(s.phase BETWEEN 1 AND 3), false) \
              FROM {{jobs}} j LEFT JOIN {{states}} s ON s.row = j.row WHERE j.position IS NOT NULL GROUP BY 1 ORDER BY 1; \
              INSERT INTO {{tasks}} SELECT DISTINCT ON (key) key, row FROM found_tasks ORDER BY key, row; \
-             INSERT INTO {{run}} (status) VALUES ('open'); INSERT INTO {{pace}} DEFAULT VALUES; ANALYZE {{jobs}}; ANALYZE {{states}}; ANALYZE {{blocks}}",
+             INSERT INTO {{run}} (status) VALUES ('open'); \
+             INSERT INTO {{pace}} (base_running) SELECT count(*) FROM {{states}} s JOIN {{jobs}} j ON j.row = s.row \
+                 WHERE s.phase = {running} AND j.position IS NOT NULL; ANALYZE {{jobs}}; ANALYZE {{states}}; ANALYZE {{blocks}}",
             block_jobs = self.block_jobs,
             ended = format::phase::SUCCEEDED,
+            running = format::phase::RUNNING,
         )))?;
         let sql = self.shared.run.in_schema("SELECT coalesce(max(seq), 0) FROM {commits}");
         let rows = self.step(self.client.query_typed(&sql, &[]))?;

@@ -12,11 +12,14 @@ CREATE TABLE run (
     stop text
 );
 
--- Rate of submissions of all workers together, in words, and the times that are reserved under it, in microseconds since 1970. next_time:
+-- Limits of all workers together: rate of submissions, in words; places: maximum number of tasks in flight. base_running: tasks in flight when
+-- the run was shared; later changes are in the totals of the workers. The times that are reserved under it, in microseconds since 1970. next_time:
 -- the earliest that is not reserved. generation: the timeline of the server that reserved the last ones.
 CREATE TABLE pace (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
     rate text,
+    places bigint,
+    base_running bigint NOT NULL DEFAULT 0,
     interval_micros bigint NOT NULL DEFAULT 0,
     reach_back_micros bigint NOT NULL DEFAULT 0,
     next_time bigint NOT NULL DEFAULT 0,
@@ -66,6 +69,7 @@ CREATE TABLE testimonies (
     PRIMARY KEY (row, n_submits, key)
 );
 
+-- n_held: submissions that a worker may still send, or whose answers are not recorded, at its last request for times (n_requests).
 CREATE TABLE workers (
     id bigint PRIMARY KEY,
     host text NOT NULL,
@@ -75,6 +79,8 @@ CREATE TABLE workers (
     n_writes bigint NOT NULL DEFAULT 0,
     n_renewals bigint NOT NULL DEFAULT 0,
     totals bigint[] NOT NULL,
+    n_held bigint NOT NULL DEFAULT 0,
+    n_requests bigint NOT NULL DEFAULT 0,
     joined_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz
 ) WITH (fillfactor = 10);

@@ -1,6 +1,7 @@
 //! Statements of a worker: numbered writes that begin with the worker's own row, and reads of its blocks.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio_postgres::Row;
@@ -26,7 +27,7 @@ pub(super) const TIMELINE: &str = "('x' || left(pg_walfile_name(pg_current_wal_l
 /// Columns of the flags, for [`flags`]. They also raise the durability of this transaction: a commit is confirmed only when it is on disk, however
 /// the server is configured.
 pub(super) const FLAGS: &str = "(SELECT extract(epoch FROM greatest(hold_until - now(), interval '0'))::float8 FROM {run}), (SELECT stop FROM {run}), \
-     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint, (SELECT rate FROM {pace}), \
+     ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint, (SELECT rate FROM {pace}), (SELECT places FROM {pace}), \
      set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') \
          THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
 
@@ -53,7 +54,13 @@ pub(super) fn flags(row: &Row, first: usize) -> SharedFlags {
     let hold_for = hold.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).filter(|hold| !hold.is_zero());
     let generation: i64 = row.get(first + 2);
     let rate = row.get::<_, Option<&str>>(first + 3).and_then(|text| text.parse().ok());
-    SharedFlags { hold_for, stop: row.get(first + 1), rate, generation: generation.unsigned_abs() }
+    let places = row.get::<_, Option<i64>>(first + 4).and_then(places);
+    SharedFlags { hold_for, stop: row.get(first + 1), rate, places, generation: generation.unsigned_abs() }
+}
+
+/// Reads a maximum number of tasks in flight.
+pub(super) fn places(value: i64) -> Option<NonZeroU32> {
+    NonZeroU32::new(u32::try_from(value).ok()?)
 }
 
 /// Converts a number for a column of 64 bits.

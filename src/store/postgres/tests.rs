@@ -55,6 +55,7 @@ fn the_server_conforms() {
 /// which reserves two hundred times; all times together.
 #[test]
 fn connections_that_reserve_at_once_share_no_time() {
+    use crate::model::shared_rate::ReserveRequest;
     use crate::store::shared::backend::{SharedBackend, WorkerId, WorkerProfile};
 
     let Some(cluster) = cluster::shared() else { return };
@@ -68,8 +69,9 @@ fn connections_that_reserve_at_once_share_no_time() {
             own.run.join(WorkerId(id), &WorkerProfile::default()).await.unwrap();
             own.run.share_rate(rate).await.unwrap();
             let mut times = Vec::new();
-            for _ in 0..200 {
-                let found = own.run.reserve(WorkerId(id), 3).await.unwrap();
+            for n in 1..=200 {
+                let request = ReserveRequest { max: 3, held: 0 };
+                let found = own.run.reserve(WorkerId(id), n, request).await.unwrap();
                 times.extend((0..i64::from(found.count)).map(|n| found.first + n * found.interval.cast_signed()));
             }
             times

@@ -20,6 +20,7 @@
 //! The server's clock says when blocks rest, and at which times submissions may leave. No method compares a time of one machine with that of
 //! another.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use crate::model::event::Event;
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobRecord, JobState};
-use crate::model::shared_rate::SharedRate;
+use crate::model::shared_rate::{ReserveRequest, SharedRate};
 use crate::store::TaskOwner;
 use crate::store::error::LedgerError;
 use crate::store::totals::Totals;
@@ -62,6 +63,8 @@ pub struct SharedFlags {
     pub stop: Option<String>,
     /// Rate of all workers together; `None` as long as none was set.
     pub rate: Option<SharedRate>,
+    /// Maximum number of tasks in flight of all workers together; `None` as long as none was set.
+    pub places: Option<NonZeroU32>,
     /// Generation of the server's past. It changes whenever acknowledged writes may have been forgotten, as the timeline of a database
     /// server does with a promotion. 0 if the server cannot tell.
     pub generation: u64,
@@ -284,17 +287,27 @@ pub trait SharedBackend: Send + Sync {
     fn outlook(&self) -> BoxFuture<'_, BackendResult<Outlook>>;
 
     /// Raises flags for all workers: the hold lasts at least so long from now, and the first reason for a stop stays. The generation is not
-    /// used, and neither is the rate.
+    /// used, and neither are the rate and the places.
     fn raise<'a>(&'a self, flags: &'a SharedFlags) -> BoxFuture<'a, BackendResult<()>>;
 
     /// Sets the rate of all workers together, in place of any other. Returns the one before.
     fn share_rate(&self, rate: SharedRate) -> BoxFuture<'_, BackendResult<Option<SharedRate>>>;
 
-    /// Reserves at most `max` times for submissions of a worker. No time is reserved twice, and consecutive times are at least the
+    /// Sets the maximum number of tasks in flight of all workers together, in place of any other. Returns the one before.
+    fn share_places(&self, max: NonZeroU32) -> BoxFuture<'_, BackendResult<Option<NonZeroU32>>>;
+
+    /// Reserves times for submissions of a worker, as its request with the number `n`, and takes note of what it holds. A request with a number
+    /// that is not above that of its last one changes nothing, and reserves none.
+    ///
+    /// No time is reserved twice, and consecutive times are at least the
     /// [interval](SharedRate::interval) of the rate apart, whoever reserves them. None is more than [`RESERVED_AHEAD`] from now, and
     /// none further back than a [burst](SharedRate::reach_back). After a change of the generation, none is reserved that a worker may have
     /// reserved before it.
     ///
     /// Without a rate, all times are now. A worker that is not live reserves none.
-    fn reserve(&self, worker: WorkerId, max: u32) -> BoxFuture<'_, BackendResult<ReservedTimes>>;
+    ///
+    /// The tasks that are running, and what all live workers hold and have reserved since they last told it, are together at most the
+    /// [places](SharedFlags::places), unless these were reduced.
+    fn reserve(&self, worker: WorkerId, n: u64, request: ReserveRequest)
+    -> BoxFuture<'_, BackendResult<ReservedTimes>>;
 }

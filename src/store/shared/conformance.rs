@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join, join_all};
 
-use crate::model::event::{Event, EventKind, Stage};
+use crate::model::event::{EventKind, Stage};
 use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
 use crate::model::phase::{JobState, Phase};
@@ -15,10 +15,11 @@ use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::store::TaskOwner;
 use crate::store::shared::backend::{
-    BlockNumber, Claim, CommittedJob, Numbered, Outlook, Renewal, SharedBackend, SharedCommit, SharedFlags, SharedJob,
-    Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
+    BlockNumber, Claim, Numbered, Outlook, Renewal, SharedBackend, SharedFlags, SharedJob, Testimony, WorkerId,
+    WorkerNumbers, WorkerProfile, WorkerRow,
 };
-use crate::store::shared::conformance_pace::{bursts, rates, reserves};
+use crate::store::shared::conformance_jobs::{accepted, commit_of};
+use crate::store::shared::conformance_pace::{bursts, places, rates, reserves};
 use crate::store::totals::Totals;
 
 /// Jobs of the run of a check.
@@ -36,7 +37,7 @@ const TWO: WorkerId = WorkerId(i64::MAX);
 pub(in crate::store) type Check = for<'a> fn(&'a dyn SharedBackend) -> BoxFuture<'a, ()>;
 
 /// All checks, by name.
-pub(in crate::store) const CHECKS: [(&str, Check); 16] = [
+pub(in crate::store) const CHECKS: [(&str, Check); 17] = [
     ("a join that is sent again is the same join", |server| joins(server).boxed()),
     ("a commit that is sent twice happens once", |server| commits_once(server).boxed()),
     ("a write with a wrong number does not happen", |server| numbers(server).boxed()),
@@ -53,6 +54,7 @@ pub(in crate::store) const CHECKS: [(&str, Check); 16] = [
     ("no time is reserved twice", |server| reserves(server).boxed()),
     ("the newest rate counts, and every worker hears it", |server| rates(server).boxed()),
     ("a burst reaches back", |server| bursts(server).boxed()),
+    ("no more tasks are in flight than there are places", |server| places(server).boxed()),
 ];
 
 /// Returns the jobs of the run of a check.
@@ -76,27 +78,6 @@ async fn claim(server: &dyn SharedBackend, worker: WorkerId, n: u64, n_blocks: u
     let claimed = server.claim(worker, n, &Claim::Next(n_blocks)).await.unwrap();
     let Numbered::Written(blocks, _) = claimed else { panic!("{claimed:?}") };
     server.load(&blocks).await.unwrap()
-}
-
-/// Returns the commit of these events of one job.
-fn commit_of(job: &SharedJob, kinds: &[EventKind], blocks_done: &[BlockNumber]) -> SharedCommit {
-    let (id, index, at) = (job.record.job.id, job.record.job.index, Timestamp::from_millis(1_800_000_000_000));
-    let mut state = job.record.state.clone();
-    for kind in kinds {
-        state.apply(at, kind);
-    }
-    let totals = Totals::of(&state) - Totals::of(&job.record.state);
-    let events = kinds.iter().map(|kind| Event { job: id, index, at, kind: kind.clone() }).collect();
-    SharedCommit {
-        events,
-        jobs: vec![CommittedJob { row: job.row, id, state }],
-        blocks_done: blocks_done.to_vec(),
-        totals,
-    }
-}
-
-fn accepted(task: &str) -> [EventKind; 2] {
-    [EventKind::SubmitStarted, EventKind::Accepted(TaskId(task.into()))]
 }
 
 fn succeeded() -> EventKind {

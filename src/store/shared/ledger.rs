@@ -14,7 +14,7 @@ use crate::model::job::JobId;
 use crate::model::more::More;
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobState, Phase};
-use crate::model::shared_rate::Reservation;
+use crate::model::shared_rate::{Reservation, ReserveRequest};
 use crate::model::time::Moment;
 use crate::store::error::LedgerError;
 use crate::store::lease::Lease;
@@ -220,9 +220,10 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
         self.link.lease_from(decided_at)
     }
 
-    fn reserve(&self, max: u32) -> BoxFuture<'static, Result<Reservation, Duration>> {
+    fn reserve(&self, request: ReserveRequest) -> BoxFuture<'static, Option<Reservation>> {
         let link = Arc::clone(&self.link);
-        async move { reserve::reserve(&link, max).await }.boxed()
+        let n = link.next_request();
+        async move { reserve::reserve(&link, n, request).await }.boxed()
     }
 
     fn set_aside(&mut self) -> BoxFuture<'_, Result<(), LedgerError>> {
@@ -236,6 +237,9 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
 
     fn request(&mut self, request: RunRequest) -> BoxFuture<'_, Result<(), LedgerError>> {
         let flags = match request {
+            RunRequest::Places(max) => {
+                return async move { self.link.call(|backend| backend.share_places(max)).await.map(drop) }.boxed();
+            }
             RunRequest::Rate(rate) => {
                 return async move { self.link.call(|backend| backend.share_rate(rate)).await.map(drop) }.boxed();
             }

@@ -1,5 +1,6 @@
 //! Link of one worker to the server: what it has heard, its lease, and repetition of calls that had no answer.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +47,9 @@ struct Heard {
     held_until: Option<Moment>,
     is_stopped: bool,
     rate: Option<SharedRate>,
+    places: Option<NonZeroU32>,
+    /// Number of the last request for times.
+    n_requests: u64,
     is_fenced: bool,
     generation: Option<u64>,
     /// Moment at which the generation was seen to change.
@@ -100,6 +104,10 @@ impl<B: SharedBackend + ?Sized> Link<B> {
             heard.rate = Some(rate);
             heard.requests.push(RunRequest::Rate(rate));
         }
+        if let Some(max) = flags.places.filter(|max| heard.places != Some(*max)) {
+            heard.places = Some(max);
+            heard.requests.push(RunRequest::Places(max));
+        }
         if heard.generation.replace(flags.generation).is_some_and(|before| before != flags.generation) {
             heard.changed_at = Some(now);
         }
@@ -111,6 +119,13 @@ impl<B: SharedBackend + ?Sized> Link<B> {
         let mut clock = self.server_clock.lock().unwrap_or_else(PoisonError::into_inner);
         clock.look(call, server_now);
         clock.moment(call.1, time)
+    }
+
+    /// Returns the number of the next request for times.
+    pub(super) fn next_request(&self) -> u64 {
+        let mut heard = self.heard();
+        heard.n_requests += 1;
+        heard.n_requests
     }
 
     /// Returns the lease under which a submission may leave that was decided at this moment. Under a common rate it must be recorded soon.

@@ -1,6 +1,7 @@
 //! Server of a shared run in the memory of this process, for tests and simulations: the same promises without a database.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::model::event::{Event, EventKind};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobRecord, JobState, Phase};
-use crate::model::shared_rate::SharedRate;
+use crate::model::shared_rate::{ReserveRequest, SharedRate};
 use crate::model::time::Moment;
 use crate::store::TaskOwner;
 use crate::store::shared::backend::{
@@ -19,6 +20,7 @@ use crate::store::shared::backend::{
     SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
 };
 use crate::store::shared::memory_pace::Pace;
+use crate::store::shared::memory_rows::{BlockRow, WorkerEntry};
 use crate::store::shared::options::ReadClock;
 use crate::store::totals::Totals;
 
@@ -41,8 +43,8 @@ struct Data {
     /// Jobs by row, from 0, each with its block.
     jobs: Vec<(BlockNumber, JobRecord)>,
     rows: BTreeMap<JobId, usize>,
-    blocks: BTreeMap<BlockNumber, Block>,
-    workers: BTreeMap<WorkerId, Worker>,
+    blocks: BTreeMap<BlockNumber, BlockRow>,
+    workers: BTreeMap<WorkerId, WorkerEntry>,
     events: Vec<Event>,
     owners: BTreeMap<TaskId, JobId>,
     testimonies: Vec<(i64, Testimony)>,
@@ -51,20 +53,6 @@ struct Data {
     generation: u64,
     pace: Pace,
     /// Totals before the first worker joined.
-    totals: Totals,
-}
-
-#[derive(Clone, Default)]
-struct Block {
-    owner: Option<WorkerId>,
-    is_done: bool,
-    rests_until: Option<Moment>,
-}
-
-#[derive(Clone, Default)]
-struct Worker {
-    is_live: bool,
-    numbers: WorkerNumbers,
     totals: Totals,
 }
 
@@ -141,10 +129,10 @@ impl MemoryServer {
 
 impl Data {
     /// Takes the number `n` of a worker. Returns the answer if it cannot be taken.
-    fn take_number<T>(&mut self, worker: WorkerId, n: u64) -> Result<&mut Worker, Numbered<T>> {
+    fn take_number<T>(&mut self, worker: WorkerId, n: u64) -> Result<&mut WorkerEntry, Numbered<T>> {
         match self.workers.get_mut(&worker) {
             None => Err(Numbered::Unknown),
-            Some(Worker { is_live: false, .. }) => Err(Numbered::Fenced),
+            Some(WorkerEntry { is_live: false, .. }) => Err(Numbered::Fenced),
             Some(worker) if worker.numbers.n_writes + 1 != n => Err(Numbered::LastIs(worker.numbers.n_writes)),
             Some(worker) => {
                 worker.numbers.n_writes = n;
@@ -155,7 +143,13 @@ impl Data {
 
     fn flags(&self, now: Moment) -> SharedFlags {
         let hold_for = self.held_until.map(|until| until - now).filter(|span| !span.is_zero());
-        SharedFlags { hold_for, stop: self.stop.clone(), rate: self.pace.rate, generation: self.generation }
+        SharedFlags {
+            hold_for,
+            stop: self.stop.clone(),
+            rate: self.pace.rate,
+            places: self.pace.places,
+            generation: self.generation,
+        }
     }
 
     fn commit(&mut self, now: Moment, worker: WorkerId, n: u64, commit: &SharedCommit) -> Numbered<()> {
@@ -197,7 +191,7 @@ impl Data {
                 free
             }
             Claim::These(numbers) => {
-                let is_open = |block: &Block| !block.is_done && block.owner.is_none_or(|owner| owner == worker);
+                let is_open = |block: &BlockRow| !block.is_done && block.owner.is_none_or(|owner| owner == worker);
                 numbers.iter().filter(|number| is_open(&self.blocks[*number])).copied().collect()
             }
         };
@@ -207,10 +201,21 @@ impl Data {
         Numbered::Written(numbers, self.flags(now))
     }
 
-    fn reserve(&mut self, now: Moment, worker: WorkerId, max: u32) -> ReservedTimes {
+    fn reserve(&mut self, now: Moment, worker: WorkerId, n: u64, request: ReserveRequest) -> ReservedTimes {
         let flags = self.flags(now);
-        let is_live = self.workers.get(&worker).is_some_and(|worker| worker.is_live);
-        self.pace.reserve(now.micros() + CLOCK_AHEAD, self.generation, if is_live { max } else { 0 }, flags)
+        let now = now.micros() + CLOCK_AHEAD;
+        if !self.workers.get(&worker).is_some_and(|worker| worker.is_live && worker.n_requests < n) {
+            return self.pace.reserve(now, self.generation, 0, flags);
+        }
+        let others = self.workers.iter().filter(|(id, other)| **id != worker && other.is_live);
+        let n_others: u32 = others.map(|(_, other)| other.n_held).sum();
+        let n_running = self.totals.0[2] + self.workers.values().map(|worker| worker.totals.0[2]).sum::<i64>();
+        let n_used = u32::try_from(n_running).unwrap_or(0) + n_others + request.held;
+        let max = self.pace.places.map_or(request.max, |places| request.max.min(places.get().saturating_sub(n_used)));
+        let times = self.pace.reserve(now, self.generation, max, flags);
+        let own = self.workers.get_mut(&worker).expect("it is live");
+        (own.n_requests, own.n_held) = (n, request.held + times.count);
+        times
     }
 
     /// Ends a worker, and lets its blocks rest until this moment.
@@ -250,16 +255,6 @@ impl Data {
     }
 }
 
-impl Block {
-    const fn is_free(&self) -> bool {
-        self.owner.is_none() && !self.is_done
-    }
-
-    fn rests_for(&self, now: Moment) -> Duration {
-        self.rests_until.map_or(Duration::ZERO, |until| until - now)
-    }
-}
-
 /// Returns a future that is ready with this answer.
 fn answer<'a, T: Send + 'a>(answer: T) -> BoxFuture<'a, BackendResult<T>> {
     ready(Ok(answer)).boxed()
@@ -272,7 +267,7 @@ impl SharedBackend for MemoryServer {
             if !data.workers.values().any(|worker| worker.is_live) {
                 data.stop = None;
             }
-            data.workers.insert(worker, Worker { is_live: true, ..Worker::default() });
+            data.workers.insert(worker, WorkerEntry { is_live: true, ..WorkerEntry::default() });
         }
         answer(())
     }
@@ -313,8 +308,8 @@ impl SharedBackend for MemoryServer {
         let flags = data.flags(now);
         answer(match data.workers.get_mut(&worker) {
             None => Renewal::Unknown,
-            Some(Worker { is_live: false, .. }) => Renewal::Fenced,
-            Some(Worker { numbers, .. }) => {
+            Some(WorkerEntry { is_live: false, .. }) => Renewal::Fenced,
+            Some(WorkerEntry { numbers, .. }) => {
                 numbers.n_renewals += 1;
                 Renewal::Renewed { n_writes: numbers.n_writes, flags }
             }
@@ -324,7 +319,7 @@ impl SharedBackend for MemoryServer {
     fn workers(&self) -> BoxFuture<'_, BackendResult<Vec<WorkerRow>>> {
         let data = self.data();
         let live = data.workers.iter().filter(|(_, worker)| worker.is_live);
-        let row = |(id, Worker { is_live, numbers, totals }): (&WorkerId, &Worker)| WorkerRow {
+        let row = |(id, WorkerEntry { is_live, numbers, totals, .. }): (&WorkerId, &WorkerEntry)| WorkerRow {
             id: *id,
             is_live: *is_live,
             numbers: *numbers,
@@ -389,8 +384,17 @@ impl SharedBackend for MemoryServer {
         answer(self.write().pace.rate.replace(rate))
     }
 
-    fn reserve(&self, worker: WorkerId, max: u32) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
+    fn share_places(&self, max: NonZeroU32) -> BoxFuture<'_, BackendResult<Option<NonZeroU32>>> {
+        answer(self.write().pace.places.replace(max))
+    }
+
+    fn reserve(
+        &self,
+        worker: WorkerId,
+        n: u64,
+        request: ReserveRequest,
+    ) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
         let now = (self.clock)();
-        answer(self.write().reserve(now, worker, max))
+        answer(self.write().reserve(now, worker, n, request))
     }
 }

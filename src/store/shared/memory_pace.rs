@@ -1,5 +1,6 @@
 //! Rate of all workers together, as the server in memory keeps it: a time up to which all times are reserved.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::model::shared_rate::SharedRate;
@@ -9,6 +10,7 @@ use crate::store::shared::backend::{RESERVED_AHEAD, ReservedTimes, SharedFlags};
 #[derive(Clone, Default)]
 pub(super) struct Pace {
     pub(super) rate: Option<SharedRate>,
+    pub(super) places: Option<NonZeroU32>,
     /// Earliest time that is not reserved, by the server's clock.
     next: i64,
     /// Generation in which it was set.

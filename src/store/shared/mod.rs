@@ -7,6 +7,8 @@ pub(crate) mod backend;
 #[cfg(test)]
 pub(in crate::store) mod conformance;
 #[cfg(test)]
+mod conformance_jobs;
+#[cfg(test)]
 mod conformance_pace;
 mod held;
 mod keeper;
@@ -14,6 +16,7 @@ pub(crate) mod ledger;
 mod link;
 pub(crate) mod memory;
 mod memory_pace;
+mod memory_rows;
 mod observer;
 pub(crate) mod options;
 mod outbox;

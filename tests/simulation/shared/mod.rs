@@ -55,6 +55,8 @@ struct Sums {
     in_doubt: u64,
     /// Submissions that the service accepted, beyond one for each job.
     paid_twice: u64,
+    /// Most tasks of one world that were unfinished at the service.
+    n_unfinished_max: usize,
     /// Times of the submissions of one world, in microseconds of its clock.
     sent_at: Vec<i64>,
 }
@@ -125,6 +127,7 @@ fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums 
             stopped_elsewhere: of(&tally.stopped_elsewhere),
             in_doubt: world.n_in_doubt(),
             paid_twice: world.server_stats().n_accepted.saturating_sub(n_jobs),
+            n_unfinished_max: world.server_stats().n_unfinished_max,
             sent_at,
         }
     })

@@ -1,5 +1,6 @@
 //! Server of a shared run behind a network that loses, delays and doubles: every call of one worker passes here.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use promptbatch::internals::store::shared::{
     SharedBackend, SharedCommit, SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
 };
 use promptbatch::model::outcome::TaskId;
-use promptbatch::model::shared_rate::SharedRate;
+use promptbatch::model::shared_rate::{ReserveRequest, SharedRate};
 use promptbatch::store::TaskOwner;
 
 use crate::crash::Crash;
@@ -236,7 +237,16 @@ impl SharedBackend for Unsteady {
         self.call(move |server| owned(async move { server.share_rate(rate).await })).boxed()
     }
 
-    fn reserve(&self, worker: WorkerId, max: u32) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
-        self.call(move |server| owned(async move { server.reserve(worker, max).await })).boxed()
+    fn share_places(&self, max: NonZeroU32) -> BoxFuture<'_, BackendResult<Option<NonZeroU32>>> {
+        self.call(move |server| owned(async move { server.share_places(max).await })).boxed()
+    }
+
+    fn reserve(
+        &self,
+        worker: WorkerId,
+        n: u64,
+        request: ReserveRequest,
+    ) -> BoxFuture<'_, BackendResult<ReservedTimes>> {
+        self.call(move |server| owned(async move { server.reserve(worker, n, request).await })).boxed()
     }
 }

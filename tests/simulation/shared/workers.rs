@@ -120,10 +120,14 @@ impl SharedWorld {
         self.sent_at.lock().unwrap().clone()
     }
 
-    /// Runs so many workers until the run is over. `crash` returns the fault of each session of each worker. A rate is that of all workers.
+    /// Runs so many workers until the run is over. `crash` returns the fault of each session of each worker. A rate and a fixed number of
+    /// tasks in flight are those of all workers.
     pub async fn run(&self, n_workers: u64, limits: &Limits, crash: impl Fn(u64, u64) -> Crash) {
         if let Some(rate) = limits.rate {
             self.server.share_rate(SharedRate { rate, burst: limits.burst }).await.expect("it is in memory");
+        }
+        if let Concurrency::Fixed(max) = limits.concurrency {
+            self.server.share_places(max).await.expect("it is in memory");
         }
         join_all((0..n_workers).map(|number| self.work(number, limits, &crash))).await;
     }
@@ -240,7 +244,7 @@ impl SharedWorld {
         }
         assert_eq!(ledger.known(), known, "the states are the folds of the events");
         world.ledger = ledger;
-        // The limit of tasks in flight is that of each worker, and the tests of the rate judge what was sent, not what was recorded.
+        // The tests of the limits of all workers judge what was sent, not what was recorded.
         let limits = Limits { concurrency: Concurrency::Auto, rate: None, ..limits.clone() };
         world.sessions.lock().unwrap().push(Begun { limits, has_died: true });
         world.check_end(expected);
