@@ -9,6 +9,7 @@ pub(crate) mod one_or_many;
 pub(crate) mod parse;
 pub(crate) mod range;
 pub(crate) mod synonyms;
+pub(crate) mod slips;
 pub mod value;
 pub(crate) mod yes_or_no;
 

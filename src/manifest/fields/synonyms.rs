@@ -152,6 +152,12 @@ pub(crate) fn names_of(field: Field) -> impl Iterator<Item = &'static str> {
     of_field.flat_map(|row| row.certain.split(' ').chain(row.likely.split(' '))).filter(|name| !name.is_empty())
 }
 
+/// Returns the names in other programs that have no other meaning, with what they mean.
+pub(crate) fn certain_names() -> impl Iterator<Item = (&'static str, Meaning)> {
+    let names = |row: &'static Synonyms| row.certain.split_whitespace().map(|name| (name, row.means));
+    SYNONYMS.iter().flat_map(names)
+}
+
 /// Removes a remark in brackets and marks at the end, as in `Seed (optional)*`.
 fn without_remark(name: &str) -> &str {
     let name = name.trim().trim_end_matches([':', '*', '?', ' ', '：']);

@@ -2,6 +2,7 @@
 
 use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::fields::field::{Field, joined, misspelt};
+use crate::manifest::fields::slips;
 use crate::manifest::fields::synonyms::{self, Meaning, nearest};
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::formats::sides::Side;
@@ -166,26 +167,25 @@ pub(crate) fn lint(
     }
     let shown = shown_text(title);
     let carried = format!("the {kind} {shown} is carried through and not sent");
-    let Some((means, is_certain)) = synonyms::of(title) else {
-        // `ship`, `skin` and `slip` are words of their own.
-        let known = Field::ALL.into_iter().filter(|field| *field != Field::Skip).map(Field::name);
-        if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {
-            let option = as_option(title);
-            let remedy = format!("add --map {option}={near} if it is meant so, or --carry {option} if it is not");
-            findings.warnings.push(place, wrong(carried, remedy));
+    let option = as_option(title);
+    let map_or_carry =
+        |field: &str| format!("add --map {option}={field} if it is meant so, or --carry {option} if it is not");
+    let slip = || slips::meaning(title).map(|means| (means, true));
+    // A slip is never a name that another program has.
+    let is_slip = synonyms::of(title).is_none();
+    let Some((means, is_certain)) = synonyms::of(title).or_else(slip) else {
+        if let Some(near) = near_field(title) {
+            findings.warnings.push(place, wrong(carried, map_or_carry(near)));
         }
         return None;
     };
     let has_size = || is_given(&Column::Known(Field::Size));
-    let option = as_option(title);
     let keep = format!("--carry {option} if it is not");
     let (is_given, ours, remedy) = match means {
         // A missing prompt is reported for the table or object as a whole.
-        Meaning::Field(Field::Prompt) | Meaning::Meta => return None,
-        Meaning::Field(field) => {
-            let remedy = format!("add --map {option}={field} if it is meant so, or {keep}", field = field.name());
-            (is_given(&Column::Known(field)), field.name(), remedy)
-        }
+        Meaning::Field(Field::Prompt) if !is_slip || !is_given(&Column::Known(Field::Prompt)) => return None,
+        Meaning::Meta => return None,
+        Meaning::Field(field) => (is_given(&Column::Known(field)), field.name(), map_or_carry(field.name())),
         Meaning::Width | Meaning::Height => {
             let side = if means == Meaning::Width { Side::Width } else { Side::Height };
             let is_given = has_size() || is_given(&Column::Side(side));
@@ -202,7 +202,11 @@ pub(crate) fn lint(
     };
     match (is_certain, is_given) {
         (true, false) => {
-            let what = format!("the {kind} {shown} means `{ours}` in other programs, and would not be sent");
+            let what = if is_slip {
+                format!("the {kind} {shown} looks like a misspelt name of `{ours}`, and would not be sent")
+            } else {
+                format!("the {kind} {shown} means `{ours}` in other programs, and would not be sent")
+            };
             findings.mistakes.push(place, wrong(what, remedy));
         }
         (false, false) | (true, true) => findings.warnings.push(place, wrong(carried, remedy)),
@@ -211,9 +215,17 @@ pub(crate) fn lint(
     None
 }
 
-/// Returns whether a passthrough column of this name may be refused, because it means a parameter in other programs.
+/// Returns the field that a title is near, although the title may be a word of its own, such as `models` or `seen`.
+fn near_field(title: &str) -> Option<&'static str> {
+    // `ship`, `skin` and `slip` are common names of columns.
+    let known = Field::ALL.into_iter().filter(|field| *field != Field::Skip).map(Field::name);
+    misspelt(title, known).filter(|near| joined(near) != joined(title))
+}
+
+/// Returns whether a passthrough column of this name may be refused, because it means a parameter in other programs, or is a misspelt field.
 pub(crate) fn is_refused(title: &str) -> bool {
-    match synonyms::of(title) {
+    let slip = || slips::meaning(title).map(|means| (means, true));
+    match synonyms::of(title).or_else(slip) {
         None | Some((Meaning::Field(Field::Prompt), _)) => false,
         Some((Meaning::Width | Meaning::Height, _)) => true,
         Some((_, is_certain)) => is_certain,
