@@ -11,6 +11,7 @@ use crate::manifest::lints::linted_format::LintedFormat;
 use crate::manifest::lints::placeholders::Placeholders;
 use crate::manifest::lints::seeds::SeedCounts;
 use crate::manifest::lints::signs::Signs;
+use crate::manifest::lints::totals::TotalRows;
 use crate::manifest::lints::{damage, guards, infotext, words};
 
 /// State of the lints in one pass over a manifest.
@@ -21,6 +22,7 @@ pub(crate) struct EntryLints {
     placeholders: Placeholders,
     seeds: SeedCounts,
     choices: ChoiceColumns,
+    totals: TotalRows,
     /// Columns about which the user has decided.
     decided: Vec<String>,
     format: LintedFormat,
@@ -85,6 +87,9 @@ impl EntryLints {
         let Some(foreign) = &mut self.texts else { return };
         let LintedFormat { has_lines, has_columns, has_null } = self.format;
         let columns = columns.filter(|_| has_lines || has_columns);
+        if let Some(columns) = columns.filter(|_| has_columns) {
+            self.totals.see(fields, columns, model, findings);
+        }
         let Fields { prompt, negative_prompt, id, model: models, .. } = fields;
         for Text { text, place } in prompt.iter().flat_map(OneOrManyValues::values) {
             let signs = Signs::of(text);
@@ -114,6 +119,7 @@ impl EntryLints {
         self.seeds.finish(findings);
         self.choices.finish(findings);
         self.placeholders.finish(self.format.has_columns, findings);
+        self.totals.finish(findings);
         if let Some(texts) = self.texts {
             texts.finish(findings);
         }

@@ -20,6 +20,7 @@ mod text_marks;
 mod text_parts;
 mod text_rule;
 mod text_rules;
+mod totals;
 mod words;
 
 use crate::manifest::diagnostics::{Issue, wrong};
