@@ -14,7 +14,7 @@
 //! | texts that are damaged, or made for other programs | `lints` |
 //! | templates of texts; lists in other files; the jobs of lists and vars | `template`, `lists`, `expand` |
 //! | text to entries, one file or folder for each format | `formats`, which is a table |
-//! | entries to jobs, with the checks across entries | `shared_defaults`, `row_providers`, `check`, `part`, `places`, `hash_runs`, `duplicate_ids`, `repeats`, `cross_checks`, `model_limits`, `summary`, `reader` |
+//! | entries to jobs, with the checks across entries | `shared_defaults`, `row_providers`, `check`, `part`, `places`, `hash_runs`, `duplicate_ids`, `entry_set`, `repeats_within`, `repeats`, `cross_checks`, `model_limits`, `summary`, `reader` |
 //! | output | `listing`, `schema` |
 
 mod check;
@@ -23,6 +23,7 @@ mod cross_checks;
 pub mod diagnostics;
 mod duplicate_ids;
 pub mod entry;
+mod entry_set;
 pub mod error;
 mod expand;
 pub mod fields;
@@ -37,6 +38,7 @@ mod part;
 pub mod places;
 mod reader;
 pub mod repeats;
+mod repeats_within;
 mod row_providers;
 pub mod schema;
 mod schema_names;
@@ -140,7 +142,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
         }
         (manifest, findings) = (again, found);
     }
-    if let Some((place, wrong)) = repeats.warning().filter(|_| !source.is_unique) {
+    for (place, wrong) in repeats.warnings(source.is_unique) {
         findings.warnings.push(place, wrong);
     }
     if findings.mistakes.n() > 0 {

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::{io, mem};
 
 use crate::manifest::diagnostics::{Issue, Location, wrong};
+use crate::manifest::entry_set::EntrySet;
 use crate::manifest::fields::parse::{RANDOM_SEED, SEED_MAX};
 use crate::manifest::hash_runs::{HashRuns, RUN_MAX};
 use crate::manifest::places::PlaceList;
+use crate::manifest::repeats_within::RepeatsWithin;
 use crate::model::job::JobSpec;
 use crate::model::request::ContentHash;
 
@@ -24,13 +26,17 @@ const SEEDED: u64 = 2;
 /// Requests that several entries have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repeats {
-    n: u64,
-    n_jobs: u64,
-    /// First of them, in the order of the manifest: the number of the first entry, and the places of all.
+    /// Entries with a request that a later one has, and entries with a request that an earlier one has.
+    originals: EntrySet,
+    again: EntrySet,
+    n_jobs_again: u64,
+    /// First of the originals, in the order of the manifest: the number of the entry, and the places of all with such a request.
     named: Vec<(u64, PlaceList)>,
-    /// First request with a fixed seed, and the number of such requests.
+    /// First request with a fixed seed, and the entries with such a request that a later one has.
     seeded: Option<(u64, PlaceList)>,
-    n_seeded: u64,
+    seeded_originals: EntrySet,
+    /// Entries that themselves make a request more than once.
+    within: RepeatsWithin,
     /// Number of the first entry of each request, by its hash. Empty unless each is to be made once.
     firsts: HashMap<u64, u64>,
     /// Hashes of the requests whose seeds are drawn.
@@ -38,17 +44,27 @@ pub struct Repeats {
 }
 
 impl Repeats {
-    /// Returns the number of different requests that several entries have.
-    pub const fn n(&self) -> u64 {
-        self.n
+    /// Returns the number of entries with a request that a later one has too, however many requests that are.
+    pub fn n(&self) -> u64 {
+        self.originals.n()
     }
 
     /// Returns the number of entries that have the request of an earlier one.
-    pub const fn n_again(&self) -> u64 {
-        self.n_jobs - self.n
+    pub fn n_again(&self) -> u64 {
+        self.again.n()
     }
 
-    /// Returns the places of each of the first such requests.
+    /// Returns the number of entries that share a request with another one.
+    pub fn n_entries(&self) -> u64 {
+        self.originals.n_with(&self.again)
+    }
+
+    /// Returns the number of jobs whose request an earlier entry has.
+    pub const fn n_jobs_again(&self) -> u64 {
+        self.n_jobs_again
+    }
+
+    /// Returns the places of each of the first such entries, with those of the entries that repeat it.
     pub fn places(&self) -> impl Iterator<Item = &PlaceList> {
         self.named.iter().map(|(_, places)| places)
     }
@@ -58,10 +74,15 @@ impl Repeats {
         !self.firsts.is_empty() || !self.drawn.is_empty()
     }
 
-    /// Returns the warning about equal requests with equal seeds, which give equal images.
-    pub(super) fn warning(&self) -> Option<(Location, Issue)> {
+    /// Returns the warnings about equal requests with equal seeds, which give equal images. If `is_unique`, those of several entries are
+    /// made once.
+    pub(super) fn warnings(&self, is_unique: bool) -> impl Iterator<Item = (Location, Issue)> {
+        self.among_entries().filter(|_| !is_unique).into_iter().chain(self.within.warning())
+    }
+
+    fn among_entries(&self) -> Option<(Location, Issue)> {
         let (_, places) = self.seeded.as_ref()?;
-        let others = match self.n_seeded {
+        let others = match self.seeded_originals.n() {
             1 => String::new(),
             2 => "; 1 other prompt is repeated like this".to_owned(),
             n => format!("; {} other prompts are repeated like this", n - 1),
@@ -83,17 +104,22 @@ impl Repeats {
             self.drawn.insert(hash);
             return;
         }
-        self.n += 1;
-        self.n_jobs += places.n();
+        self.originals.insert(first);
         if hash & SEEDED != 0 {
-            self.n_seeded += 1;
+            self.seeded_originals.insert(first);
             if self.seeded.as_ref().is_none_or(|(other, _)| first < *other) {
                 self.seeded = Some((first, places.clone()));
             }
         }
-        self.named.push((first, places));
-        self.named.sort_by_key(|(first, _)| *first);
-        self.named.truncate(NAMED_MAX);
+        match self.named.binary_search_by_key(&first, |(first, _)| *first) {
+            // Another request of the same entry, which may be in more entries.
+            Ok(i) if self.named[i].1.n() < places.n() => self.named[i].1 = places,
+            Ok(_) => {}
+            Err(i) => {
+                self.named.insert(i, (first, places));
+                self.named.truncate(NAMED_MAX);
+            }
+        }
         if is_unique {
             self.firsts.insert(hash, first);
         }
@@ -117,6 +143,7 @@ pub(super) struct RepeatCheck {
     entry: u64,
     n_of_entry: HashMap<u64, u32>,
     n_of_all: HashMap<u64, u32>,
+    within: RepeatsWithin,
 }
 
 #[derive(Debug)]
@@ -138,7 +165,8 @@ impl RepeatCheck {
     }
 
     fn new(phase: Phase) -> Self {
-        Self { phase, entry: 0, n_of_entry: HashMap::new(), n_of_all: HashMap::new() }
+        let within = RepeatsWithin::default();
+        Self { phase, entry: 0, n_of_entry: HashMap::new(), n_of_all: HashMap::new(), within }
     }
 
     /// Draws the seed of a job if it is to be drawn, and notes or leaves out a request that repeats.
@@ -153,6 +181,10 @@ impl RepeatCheck {
         let hash = head(content.bytes()) & !(DRAWN | SEEDED) | if is_drawn { DRAWN } else { seeded };
         if is_drawn {
             draft.request.seed = Some(drawn(&content, self.nth(hash, entry)));
+        }
+        let is_known = matches!(self.phase, Phase::Known(_));
+        if seeded == SEEDED && !is_known && !is_drawn && !draft.row.is_skipped {
+            self.within.see(hash, entry, place);
         }
         match &mut self.phase {
             Phase::Gathered { runs, .. } if is_drawn || !draft.row.is_skipped => {
@@ -183,7 +215,7 @@ impl RepeatCheck {
             Phase::Gathered { runs, is_unique } => (runs, is_unique),
             Phase::Known(repeats) => return Ok(repeats),
         };
-        let mut repeats = Repeats::default();
+        let mut repeats = Repeats { within: self.within, ..Repeats::default() };
         let mut group = Group::default();
         for pair in runs.sorted()? {
             let (hash, packed) = pair?;
@@ -192,9 +224,14 @@ impl RepeatCheck {
                 repeats.add(mem::take(&mut group), is_unique);
                 (group.hash, group.first) = (hash, entry);
             }
+            let place = if line == 0 { Location::Entry(entry) } else { Location::Line(line) };
             // The images of one entry may be in several runs.
             if mem::replace(&mut group.last, entry) != entry {
-                group.places.add(if line == 0 { Location::Entry(entry) } else { Location::Line(line) });
+                group.places.add(place);
+            }
+            if entry != group.first && hash & DRAWN == 0 {
+                repeats.again.insert(entry);
+                repeats.n_jobs_again += 1;
             }
         }
         repeats.add(group, is_unique);
@@ -252,17 +289,41 @@ mod tests {
             let words: Vec<_> = repeats.places().map(PlaceList::words).collect();
             assert_eq!((repeats.n(), repeats.n_again()), (2, 3));
             assert_eq!(words, ["lines 2, 4, 7", "lines 3, 6"]);
-            assert!(!repeats.changes_jobs() && repeats.warning().is_none());
+            assert!(!repeats.changes_jobs() && repeats.warnings(false).next().is_none());
         }
     }
 
     #[test]
-    fn images_of_one_entry_are_meant() {
-        let mut check = RepeatCheck::gathered(true);
-        for _ in 0..3 {
-            check.see(&mut draft("a", Some(7)), 1, Location::Line(1));
+    fn images_of_one_entry_are_meant_unless_they_have_the_same_seed() {
+        for (seed, n_warnings) in [(None, 0), (Some(RANDOM_SEED), 0), (Some(7), 1)] {
+            let mut check = RepeatCheck::gathered(true);
+            for _ in 0..3 {
+                check.see(&mut draft("a", seed), 1, Location::Line(1));
+            }
+            let repeats = found(check);
+            assert_eq!(
+                (repeats.n(), repeats.n_again(), repeats.warnings(false).count()),
+                (0, 0, n_warnings),
+                "{seed:?}"
+            );
         }
-        assert_eq!(found(check).n(), 0);
+    }
+
+    /// Goal: a repeated entry counts once, however many combinations its lists make. Method: three entries of six requests each, of which
+    /// the second repeats the first one wholly and the third one in part.
+    #[test]
+    fn combinations_of_one_entry_are_one_repetition() {
+        let mut check = RepeatCheck::gathered(false);
+        for (entry, seeds) in [(1, 0..6), (2, 0..6), (3, 4..10), (4, 20..26)] {
+            for seed in seeds {
+                check.see(&mut draft("a", Some(seed)), entry, Location::Line(entry));
+            }
+        }
+        let repeats = found(check);
+        assert_eq!((repeats.n(), repeats.n_again(), repeats.n_entries(), repeats.n_jobs_again()), (1, 2, 3, 8));
+        assert_eq!(repeats.places().map(PlaceList::words).collect::<Vec<_>>(), ["lines 1, 2, 3"]);
+        let (_, wrong) = repeats.warnings(false).next().unwrap();
+        assert!(!wrong.what.contains("other prompt"), "{}", wrong.what);
     }
 
     #[test]
@@ -271,7 +332,7 @@ mod tests {
         let mut large = draft("a", Some(7));
         large.request.steps = Some(9);
         pass(&mut check, &[draft("a", Some(7)), draft("a", Some(8)), large, draft("a", Some(7))]);
-        let (place, wrong) = found(check).warning().unwrap();
+        let (place, wrong) = found(check).warnings(false).next().unwrap();
         assert_eq!(place, Location::Line(2));
         assert!(wrong.what.starts_with("this prompt is in lines 2, 5 with the same seed"), "{}", wrong.what);
     }

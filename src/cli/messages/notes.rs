@@ -39,11 +39,16 @@ pub(crate) fn notes(manifest: &Manifest) -> impl Iterator<Item = String> {
 /// Says which prompts are repeated with the same parameters. `None` if there are none.
 fn repeated(manifest: &Manifest) -> Option<String> {
     let repeats = manifest.repeats();
-    let (n, n_again) = (repeats.n(), repeats.n_again());
+    let (n, n_entries, n_jobs_again) = (repeats.n(), repeats.n_entries(), repeats.n_jobs_again());
     let prompts = match n {
         0 => return None,
-        1 => format!("1 prompt is repeated {} times", n_again + 1),
-        n => format!("{} prompts are repeated, in {} entries", grouped(n), grouped(n + n_again)),
+        1 => format!("1 prompt is repeated {} times", grouped(n_entries)),
+        n => format!("{} prompts are repeated, in {} entries", grouped(n), grouped(n_entries)),
+    };
+    let jobs = if n_jobs_again > repeats.n_again() {
+        format!(", so that {} jobs repeat others", grouped(n_jobs_again))
+    } else {
+        String::new()
     };
     let places: Vec<_> = repeats.places().map(PlaceList::words).collect();
     let more = if n > places.len() as u64 { "; ..." } else { "" };
@@ -52,7 +57,7 @@ fn repeated(manifest: &Manifest) -> Option<String> {
     } else {
         "each is a job of its own, and --unique makes only the first"
     };
-    Some(format!("repeated: {prompts} with the same parameters ({}{more}); {made}", places.join("; ")))
+    Some(format!("repeated: {prompts} with the same parameters ({}{more}){jobs}; {made}", places.join("; ")))
 }
 
 /// Says which entries are skipped. `None` if there are none.
