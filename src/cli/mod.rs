@@ -30,8 +30,8 @@ use crate::cli::commands::{
     validate, verify, work,
 };
 use crate::cli::exit::Exit;
-use crate::cli::flags::named;
-use crate::cli::output::{print, print_message};
+use crate::cli::flags::{json_messages, named};
+use crate::cli::output::{is_json, print, print_message, speak_json};
 use crate::model::escape;
 
 /// Runs the program: executes the command line of this process, and returns its exit code.
@@ -40,6 +40,10 @@ pub fn main() -> ExitCode {
 }
 
 fn execute() -> Exit {
+    output::end(execute_command())
+}
+
+fn execute_command() -> Exit {
     let fresh = || help_groups::grouped(Cli::command());
     let mut command = without_empty_variables(fresh());
     let parsed = command.try_get_matches_from_mut(env::args_os()).and_then(|matches| {
@@ -49,12 +53,18 @@ fn execute() -> Exit {
             let verb = command.find_subcommand_mut(name).expect("it was parsed");
             return Err(verb.error(ErrorKind::ArgumentConflict, why));
         }
+        if matches.subcommand().is_some_and(|(_, of_verb)| json_messages::are_chosen(of_verb)) {
+            speak_json();
+        }
         Cli::from_arg_matches(&matches)
     });
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let args: Vec<_> = env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+            if error.use_stderr() && json_messages::are_wanted(&args) {
+                speak_json();
+            }
             return print_usage_error(&usage_tips::with_tip(error, &args).format(&mut command));
         }
     };
@@ -98,7 +108,7 @@ fn print_usage_error(error: &clap::Error) -> Exit {
     let mut given = env::args_os().chain(ours.map(|(_, value)| value));
     let is_plain = given.all(|text| escape::escape(&text.to_string_lossy()) == text.to_string_lossy());
     let words = escape::lines(&error.render().to_string());
-    match (is_plain, error.use_stderr()) {
+    match (is_plain && !is_json(), error.use_stderr()) {
         // If printing fails, no stream is left for a message.
         (true, _) => drop(error.print()),
         (false, true) => print_message(words.trim_end()),

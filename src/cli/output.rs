@@ -25,6 +25,9 @@ pub(super) fn print_message(lines: &str) {
 /// Whether the reader of stderr expects JSON.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
+/// Whether the last line of JSON is printed.
+static IS_ENDED: AtomicBool = AtomicBool::new(false);
+
 pub(super) fn is_json() -> bool {
     IS_JSON.load(Ordering::Relaxed)
 }
@@ -32,6 +35,21 @@ pub(super) fn is_json() -> bool {
 /// Switches all further messages to JSON.
 pub(super) fn speak_json() {
     IS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Prints the last line of JSON.
+pub(super) fn print_end(line: &str) {
+    IS_ENDED.store(true, Ordering::Relaxed);
+    // If the write fails, no stream is left for a message.
+    drop(io::stderr().write_all(line.as_bytes()));
+}
+
+/// Ends the messages of a command: where they are JSON, the last line has the exit code.
+pub(super) fn end(exit: Exit) -> Exit {
+    if is_json() && !IS_ENDED.load(Ordering::Relaxed) {
+        print_end(&stream::end(Clock::system().now().wall(), exit.code(), None));
+    }
+    exit
 }
 
 /// Prints data for scripts on stdout. On a terminal, control sequences are escaped. A closed pipe is not an error.

@@ -70,6 +70,54 @@ fn a_run_that_stops_or_never_begins_has_a_last_line_too() {
     assert!(of(&told, "message").any(|line| line["text"].as_str().unwrap().contains("unknown field `sede`")));
 }
 
+/// Goal: who asks for JSON gets nothing else, whatever is wrong with the command line, and the last line has the exit code. Method: mistakes
+/// that the parser finds, and mistakes that are found before a run begins, for several verbs, by the flag and by its variable.
+#[test]
+fn mistakes_of_a_command_line_are_json_too() {
+    let bench = Bench::new(quick());
+    bench.csv(1);
+    fs::create_dir(bench.path("out")).unwrap();
+    bench.write("out/gallery.html", "my page");
+    for args in [
+        &["run", "prompts.csv", "--no-such-flag"][..],
+        &["run", "prompts.csv", "--retries", "many"],
+        &["run"],
+        &["run", "prompts.csv", "--quiet", "--verbose"],
+        &["run", "gone"],
+        &["run", "gone.csv"],
+        &["run", "prompts.csv", "--rate", "1/s", "--rate", "2/s"],
+        &["run", "prompts.csv", "-o", "out", "--gallery"],
+        &["retry", "gone"],
+        &["verify", "gone"],
+        &["validate", "gone.csv"],
+        &["plan", "prompts.csv", "--where", "absent=1"],
+    ] {
+        for is_flag in [true, false] {
+            let mut command = bench.command(args);
+            if is_flag {
+                command.args(["--progress", "json"]);
+            } else {
+                command.env("PROMPTBATCH_PROGRESS", "json");
+            }
+            let output = command.output().unwrap();
+            expect_code(&output, 2);
+            let told = lines(&output);
+            let end = told.last().unwrap();
+            assert_eq!((end["event"].as_str(), end["exit_code"].as_u64()), (Some("end"), Some(2)), "{args:?}");
+            assert_eq!(of(&told, "end").count(), 1, "{args:?}");
+            let message = of(&told, "message").find_map(|line| line["text"].as_str()).expect("the mistake is said");
+            assert!(message.contains("error: "), "{args:?}: {message}");
+            assert!(!message.contains('\u{1b}'), "{args:?}: {message}");
+        }
+    }
+    let unknown = bench.command(&["--progress=json", "runn"]).output().unwrap();
+    expect_code(&unknown, 2);
+    assert_eq!(lines(&unknown).len(), 2);
+    let help = bench.command(&["run", "--help", "--progress", "json"]).output().unwrap();
+    expect_code(&help, 0);
+    assert!(stderr(&help).is_empty(), "help is no message: {}", stderr(&help));
+}
+
 #[test]
 #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn a_log_is_told_of_a_hold_when_it_begins() {

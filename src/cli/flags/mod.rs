@@ -1,6 +1,7 @@
 //! Groups of flags that several commands share: access to the provider, rate and limits, and output.
 
 pub(super) mod folders;
+pub(super) mod json_messages;
 pub(super) mod manifest;
 pub(super) mod named;
 pub(super) mod provider;

@@ -1,11 +1,10 @@
 //! Display of progress: a bar on a terminal, lines elsewhere, JSON, or nothing.
 
 use std::io;
-use std::io::Write;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{Display, ShowArgs};
-use crate::cli::output::speak_json;
+use crate::cli::output::print_end;
 use crate::driver::clock::Clock;
 use crate::model::counts::StatusCounts;
 use crate::model::price::Price;
@@ -53,17 +52,13 @@ pub(crate) fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
         results: &results,
         counts: *counts,
     });
-    // If the write fails, no stream is left for a message.
-    let _ = io::stderr().write_all(end(Clock::system().now().wall(), exit.code(), summary).as_bytes());
+    print_end(&end(Clock::system().now().wall(), exit.code(), summary));
 }
 
 /// Creates the display for a long operation that is not a run.
 pub(crate) fn operation_progress(display: Display, above: &PrintAbove) -> Box<dyn Progress> {
     let clock = Clock::system();
     let now = move || clock.now();
-    if display == Display::Json {
-        speak_json();
-    }
     match display {
         Display::Nothing | Display::Json => Box::new(NoProgress),
         Display::Lines => Box::new(OperationReporter::lines(Box::new(io::stderr()), now)),
