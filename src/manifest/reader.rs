@@ -65,7 +65,15 @@ impl ManifestReader {
         let limits = source.limits.unwrap_or(&RequestLimits::NONE);
         let beside = source.path.parent().unwrap_or(Path::new("")).to_owned();
         let mut providers = RowProviders::new(source.providers, beside);
-        let overrides = given_overrides(source, findings);
+        let linted = LintedFormat {
+            has_lines: format.is_one_prompt_per_line(),
+            has_columns: format.instead_of_column(Field::Prompt).is_none(),
+            has_null: format.has_null(),
+        };
+        let decided = [&source.carried_columns[..], &source.choosing_columns].concat();
+        let mut entry_lints = EntryLints::new(source.is_verbatim, source.is_folding_seeds, linted, decided);
+        let mut overrides = given_overrides(source, findings);
+        entry_lints.fold_seeds(&mut overrides);
         let ranges = providers.ranges(&overrides, None, limits.ranges);
         shared.lay_under(overrides, ranges, &mut findings.mistakes);
         refuse_column_options(source, format, &mut findings.mistakes);
@@ -86,13 +94,6 @@ impl ManifestReader {
         let ManifestHead { mut defaults, extras, ways, settings } = head;
         shared.ways = Arc::new(ExpandOptions { syntax: source.syntax.or(ways.syntax), ..ways });
         shared.extras = extras;
-        let linted = LintedFormat {
-            has_lines: format.is_one_prompt_per_line(),
-            has_columns: format.instead_of_column(Field::Prompt).is_none(),
-            has_null: format.has_null(),
-        };
-        let decided = [&source.carried_columns[..], &source.choosing_columns].concat();
-        let mut entry_lints = EntryLints::new(source.is_verbatim, source.is_folding_seeds, linted, decided);
         entry_lints.fold_seeds(&mut defaults);
         let ranges = providers.ranges(&defaults, shared.fields.provider.as_ref(), limits.ranges);
         shared.lay_under(defaults, ranges, &mut findings.mistakes);

@@ -112,6 +112,7 @@ pub(crate) fn combine(value: &Value) -> Result<ExpandMode, Issue> {
         Value::Map(map) => {
             let number = |name: &str| match map.get(name) {
                 Some(Value::Int(number)) => u64::try_from(*number).ok(),
+                Some(Value::BigInt(digits)) => digits.parse().ok(),
                 _ => None,
             };
             if let Some(name) = map.keys().find(|name| !["sample", "seed"].contains(&name.as_str())) {
@@ -124,7 +125,7 @@ pub(crate) fn combine(value: &Value) -> Result<ExpandMode, Issue> {
                 _ => Err(wrong(format!("`{EXPAND}` is not a valid sample"), REMEDY)),
             }
         }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) => {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_) | Value::List(_) => {
             Err(wrong(format!("`{EXPAND}` is {}", shown(value)), REMEDY))
         }
     }

@@ -8,6 +8,7 @@ use crate::manifest::fields::field::Field;
 use crate::manifest::fields::json;
 use crate::manifest::fields::parse::{is_repo_id, short_text};
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
+use crate::model::escape::excerpt;
 use crate::model::request::Lora;
 
 /// Limit of the provider on the adapters of one image.
@@ -15,6 +16,9 @@ const LORAS_MAX: usize = 6;
 
 /// Tolerance for the sum of the weights, which should be 1. Thirds may be written as 0.333.
 const WEIGHTS_SLACK: f64 = 0.001_5;
+
+/// Digits of a wrong number that a message shows.
+const DIGITS_SHOWN_MAX: usize = 40;
 
 /// Parses the source images of an edit model.
 pub(crate) fn image_url(raw: UnparsedValue) -> Result<Vec<String>, Issue> {
@@ -73,7 +77,8 @@ pub(crate) fn loras(raw: UnparsedValue) -> Result<Vec<Lora>, Issue> {
     match structured(Field::Loras, raw, '{')? {
         Value::Text(repo) => Ok(vec![Lora { repo: repo_id(repo)?, weight: None }]),
         Value::Map(weights) => weighted(weights),
-        other @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_)) => {
+        other
+        @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_) | Value::List(_)) => {
             Err(wrong(format!("`loras` is {}", shown(&other)), REMEDY))
         }
     }
@@ -130,6 +135,10 @@ pub(crate) fn params(raw: UnparsedValue) -> Result<BTreeMap<String, Value>, Issu
             let what = format!("`params` holds `{name}`, which is a field of its own", name = field.name());
             return Err(wrong(what, format!("move `{name}` out of `params` and write it next to `prompt`")));
         }
+        if let Some(digits) = too_large(value) {
+            let what = format!("{} in `params` holds the number {digits}, which is too large", shown_text(name));
+            return Err(wrong(what, "write a smaller one, or put it in quotes"));
+        }
         if !is_sendable(value) {
             let what = format!("{} in `params` holds a number that is not finite", shown_text(name));
             return Err(wrong(what, "write a finite number; JSON has no other"));
@@ -143,7 +152,17 @@ fn is_sendable(value: &Value) -> bool {
         Value::Float(number) => number.is_finite(),
         Value::List(values) => values.iter().all(is_sendable),
         Value::Map(values) => values.values().all(is_sendable),
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => true,
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Text(_) => true,
+    }
+}
+
+/// Returns the first whole number that has too many digits to be sent exactly, short enough for a message.
+fn too_large(value: &Value) -> Option<String> {
+    match value {
+        Value::BigInt(digits) => Some(excerpt(digits, DIGITS_SHOWN_MAX)),
+        Value::List(values) => values.iter().find_map(too_large),
+        Value::Map(values) => values.values().find_map(too_large),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Valid fields of an entry, or of the shared defaults, each with one value or a list to expand.
 
+mod big_integer;
 mod composite;
 pub mod field;
 pub mod field_entry;
@@ -8,8 +9,8 @@ pub(crate) mod missing;
 pub(crate) mod one_or_many;
 pub(crate) mod parse;
 pub(crate) mod range;
-pub(crate) mod synonyms;
 pub(crate) mod slips;
+pub(crate) mod synonyms;
 pub mod value;
 pub(crate) mod yes_or_no;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::fields::big_integer::{is_above, is_rounded, is_whole, large_digits};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::json;
 use crate::manifest::fields::missing::{is_missing, meant_decimal, meant_whole};
@@ -98,6 +99,7 @@ pub(crate) fn id(raw: UnparsedValue) -> Result<String, Issue> {
 fn number_as_text(raw: UnparsedValue) -> UnparsedValue {
     match raw {
         UnparsedValue::Typed(Value::Int(number)) => UnparsedValue::Cell(number.to_string()),
+        UnparsedValue::Typed(Value::BigInt(digits)) => UnparsedValue::Cell(digits),
         other => other,
     }
 }
@@ -134,6 +136,7 @@ fn text(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
         Value::Null => "write the text, in quotes if it is meant to be the word null".to_owned(),
         Value::Bool(flag) => format!("put it in quotes: {name}: \"{flag}\""),
         Value::Int(number) => format!("put it in quotes: {name}: \"{number}\""),
+        Value::BigInt(digits) => format!("put it in quotes: {name}: \"{}\"", excerpt(digits, 40)),
         Value::Float(number) => format!("put it in quotes: {name}: \"{number:?}\""),
         Value::Text(_) | Value::List(_) | Value::Map(_) => {
             "write one text; put it in quotes if it begins with a bracket or holds a colon".to_owned()
@@ -148,7 +151,9 @@ pub(crate) fn size(raw: &UnparsedValue, ranges: FieldRanges) -> Result<Size, Iss
         UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => text.clone(),
         UnparsedValue::Typed(Value::Int(side)) => side.to_string(),
         UnparsedValue::Typed(Value::List(sides)) => sides.iter().map(number_text).collect::<Vec<_>>().join(", "),
-        UnparsedValue::Typed(value @ (Value::Null | Value::Bool(_) | Value::Float(_) | Value::Map(_))) => {
+        UnparsedValue::Typed(
+            value @ (Value::Null | Value::Bool(_) | Value::BigInt(_) | Value::Float(_) | Value::Map(_)),
+        ) => {
             return Err(wrong(format!("`size` is {}", shown(value)), SIZE_REMEDY));
         }
     };
@@ -205,13 +210,16 @@ pub(crate) const RANDOM_SEED: u64 = u64::MAX;
 const RANDOM: &str = "random";
 
 pub(crate) fn seed(raw: &UnparsedValue) -> Result<u64, Issue> {
+    const REMEDY: &str = ", or `random` to have one drawn and recorded, or leave it out";
     if let UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) = raw
         && text.trim().eq_ignore_ascii_case(RANDOM)
     {
         return Ok(RANDOM_SEED);
     }
-    let number = whole(Field::Seed, raw, SEED, ", or `random` to have one drawn and recorded, or leave it out")?;
-    Ok(number.cast_unsigned())
+    whole(Field::Seed, raw, SEED, REMEDY).map(i64::cast_unsigned).map_err(|Issue { what, remedy }| {
+        let fold = if is_above(raw, SEED_MAX) { ", or add --fold-seeds for a remainder" } else { "" };
+        wrong(what, remedy + fold)
+    })
 }
 
 pub(crate) fn steps(raw: &UnparsedValue, ranges: FieldRanges) -> Result<u32, Issue> {
@@ -253,6 +261,10 @@ fn small(number: i64) -> u32 {
 fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else: &str) -> Result<i64, Issue> {
     let name = field.name();
     let remedy = || format!("write a whole number from {} to {}{or_else}", range.start(), range.end());
+    if let Some(digits) = large_digits(raw) {
+        let what = format!("`{name}` is {}, outside {} to {}", excerpt(digits, 40), range.start(), range.end());
+        return Err(wrong(what, remedy()));
+    }
     let (number, shown) = match raw {
         // Spreadsheets and data frames write whole numbers as 42.0 as soon as one cell of the column is empty.
         UnparsedValue::Cell(text) => {
@@ -260,7 +272,7 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
             (text.strip_suffix(".0").unwrap_or(text).parse().ok(), shown_text(text))
         }
         UnparsedValue::Typed(Value::Int(number)) => (Some(*number), String::new()),
-        UnparsedValue::Typed(Value::Text(text)) if text.parse::<i64>().is_ok() => {
+        UnparsedValue::Typed(Value::Text(text)) if is_whole(text) => {
             return Err(wrong(
                 format!("`{name}` is the text {}, not a number", shown_text(text)),
                 "write it without quotes",
@@ -272,6 +284,9 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
         None => {
             let remedy = of_cell(raw, |text| meant_whole(text).map(|number| number.to_string()))
                 .or_else(|| of_range(raw).filter(|_| field != Field::N))
+                .or_else(|| {
+                    is_rounded(raw).then(|| "write all of its digits: as a float it has lost the last ones".to_owned())
+                })
                 .unwrap_or_else(remedy);
             Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy))
         }
@@ -293,6 +308,7 @@ pub(crate) fn guidance(raw: &UnparsedValue, ranges: FieldRanges) -> Result<f64, 
         UnparsedValue::Typed(Value::Float(number)) => (Some(*number), String::new()),
         #[expect(clippy::cast_precision_loss, reason = "any number that loses precision is far out of range")]
         UnparsedValue::Typed(Value::Int(number)) => (Some(*number as f64), String::new()),
+        UnparsedValue::Typed(Value::BigInt(digits)) => (digits.parse().ok(), String::new()),
         UnparsedValue::Typed(Value::Text(text)) if text.parse::<f64>().is_ok() => {
             return Err(wrong(
                 format!("`guidance` is the text {}, not a number", shown_text(text)),

@@ -16,6 +16,8 @@ pub enum Value {
     Bool(bool),
     /// Whole number.
     Int(i64),
+    /// Whole number outside the range of `Int`, as its digits with a sign before them if it is negative.
+    BigInt(String),
     /// Number that is not whole.
     Float(f64),
     /// Text.
@@ -41,6 +43,7 @@ pub(crate) fn shown(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => format!("`{flag}`"),
         Value::Int(number) => format!("the number {number}"),
+        Value::BigInt(digits) => format!("the number {}", excerpt(digits, SHOWN_CHARS_MAX)),
         Value::Float(number) => format!("the number {number:?}"),
         Value::Text(text) => shown_text(text),
         Value::List(_) => "a list".to_owned(),

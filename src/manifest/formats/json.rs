@@ -213,6 +213,7 @@ fn with_id(entry: &mut Entry, id: String) -> Result<(), Issue> {
     let own = entry.given.iter().find(|given| given.field == Field::Id).map(|given| match &given.said {
         FieldValue::One(Spanned { raw: UnparsedValue::Typed(Value::Text(text)), .. }) => text.clone(),
         FieldValue::One(Spanned { raw: UnparsedValue::Typed(Value::Int(number)), .. }) => number.to_string(),
+        FieldValue::One(Spanned { raw: UnparsedValue::Typed(Value::BigInt(digits)), .. }) => digits.clone(),
         _ => String::new(),
     });
     match own {

@@ -329,7 +329,7 @@ fn said(field: Field, value: &RawValue, line: Piece) -> Result<Option<FieldValue
 
 fn items(values: &[Value]) -> Vec<Item> {
     let item = |value: &Value| match value {
-        Value::Int(_) => Item::WholeNumber,
+        Value::Int(_) | Value::BigInt(_) => Item::WholeNumber,
         Value::List(_) => Item::List,
         Value::Null | Value::Bool(_) | Value::Float(_) | Value::Text(_) | Value::Map(_) => Item::Other,
     };

@@ -115,8 +115,8 @@ fn lines_that_cannot_be_used_are_all_told() {
             (
                 "{\"prompt\": \"a\", \"meta\": [1], \"expand\": 7}\n{\"prompt\": \"a\", \"seed\": 99999999999999999999}\n{\"prompt\": \"a\", \"params\": {\"x\": 1, \"x\": 2}}\n",
                 &[
-                    "p:2: `seed` is the number 1e20, not a whole number; \
-                     write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out",
+                    "p:2: `seed` is 99999999999999999999, outside 0 to 2147483647; write a whole number from 0 to 2147483647, or `random` \
+                     to have one drawn and recorded, or leave it out, or add --fold-seeds for a remainder",
                     "p:3: `params`: `x` is given twice; write another value",
                 ],
             ),

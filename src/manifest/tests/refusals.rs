@@ -233,11 +233,15 @@ fn what_yaml_allows_and_nobody_means_is_refused() {
             ("- a\u{85}--- b\n", &["p: there is a `---` in the middle of a line; put the text in quotes"]),
             (
                 "- prompt: a\n  seed: 99999999999999999999\n",
-                &["p:2: the number 99999999999999999999 is too large; write a smaller one, or put it in quotes"],
+                &[
+                    "p:2: `seed` is 99999999999999999999, outside 0 to 2147483647; write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out, or add --fold-seeds for a remainder",
+                ],
             ),
             (
                 "- prompt: a\n  params: {x: -9999999999999999999}\n",
-                &["p:2: the number -9999999999999999999 is too large; write a smaller one, or put it in quotes"],
+                &[
+                    "p:2: `x` in `params` holds the number -9999999999999999999, which is too large; write a smaller one, or put it in quotes",
+                ],
             ),
             ("- a\n- b\u{7}c\n", &["p:2: this line holds the character U+0007, which YAML does not allow; remove it"]),
             ("- a\n- \0\n", &["p:2: this line holds the character U+0000, which YAML does not allow; remove it"]),

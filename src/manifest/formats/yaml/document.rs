@@ -342,7 +342,7 @@ fn has_part(pairs: &[Pair]) -> bool {
 /// Classifies the items of a list.
 fn items(nodes: &[YamlNode]) -> Vec<Item> {
     let item = |node: &YamlNode| match node.kind {
-        YamlKind::Scalar(Value::Int(_)) => Item::WholeNumber,
+        YamlKind::Scalar(Value::Int(_) | Value::BigInt(_)) => Item::WholeNumber,
         YamlKind::Scalar(_) | YamlKind::Map(_) => Item::Other,
         YamlKind::List(_) => Item::List,
     };

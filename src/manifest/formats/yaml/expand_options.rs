@@ -166,7 +166,7 @@ fn var_texts(context: &mut Context, name: &str, node: YamlNode, place: Location,
                 texts.push(Text { text: text.clone(), place });
             }
         },
-        Value::Int(_) | Value::Float(_) => {
+        Value::Int(_) | Value::BigInt(_) | Value::Float(_) => {
             texts.extend(lints::number(context.lines, mark, &value).map(|text| Text { text, place }));
         }
         Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {

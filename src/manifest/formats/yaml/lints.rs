@@ -58,7 +58,7 @@ pub(crate) fn written<'a>(lines: &LineIndex<'a>, mark: Option<TextPosition>, val
         // Position of an empty value is that of the next token, so only a written null counts.
         Value::Null => matches!(token, "~" | "null" | "Null" | "NULL"),
         Value::Bool(flag) => token.eq_ignore_ascii_case(&flag.to_string()),
-        Value::Int(_) | Value::Float(_) => {
+        Value::Int(_) | Value::BigInt(_) | Value::Float(_) => {
             token.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
                 && !token.contains(char::is_whitespace)
         }
@@ -71,6 +71,7 @@ pub(crate) fn written<'a>(lines: &LineIndex<'a>, mark: Option<TextPosition>, val
 pub(crate) fn number(lines: &LineIndex, mark: Option<TextPosition>, value: &Value) -> Option<String> {
     let read = match value {
         Value::Int(number) => number.to_string(),
+        Value::BigInt(digits) => digits.clone(),
         Value::Float(number) => number.to_string(),
         Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => return None,
     };
@@ -115,7 +116,13 @@ fn whole(field: Field, written: &str, value: &Value) -> Option<Issue> {
                 Some(digits.trim_start_matches('0')).filter(|rest| !rest.is_empty()).unwrap_or("0").to_owned()
             })?
         }
-        Value::Float(_) | Value::Null | Value::Bool(_) | Value::Int(_) | Value::List(_) | Value::Map(_) => return None,
+        Value::Float(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::List(_)
+        | Value::Map(_) => return None,
     };
     Some(wrong(read_as(field, written, value), format!("write {meant}")))
 }
@@ -132,6 +139,7 @@ fn text(field: Field, written: &str, value: &Value) -> Option<Issue> {
         Value::Text(_) | Value::Null | Value::List(_) | Value::Map(_) => true,
         Value::Bool(flag) => written == flag.to_string(),
         Value::Int(number) => written == number.to_string(),
+        Value::BigInt(digits) => written == digits,
         Value::Float(number) => written == format!("{number:?}"),
     };
     let remedy = || format!("put it in quotes: {}: \"{written}\"", field.name());

@@ -14,10 +14,13 @@ const PRICE_REMEDY: &str = "write `price: {unit: magicube, per_image: 2}`, or nu
 /// Reads the seed of the work order, a whole number from 0.
 pub(crate) fn shuffle(context: &mut Context, node: YamlNode, place: Location) -> Option<u64> {
     let value = node.into_value();
-    if let Value::Int(seed) = value
-        && let Ok(seed) = u64::try_from(seed)
-    {
-        return Some(seed);
+    let seed = match &value {
+        Value::Int(seed) => u64::try_from(*seed).ok(),
+        Value::BigInt(digits) => digits.parse().ok(),
+        _ => None,
+    };
+    if seed.is_some() {
+        return seed;
     }
     let what = format!("`{SHUFFLE}` is {}, not a whole number", shown(&value));
     context.mistake(place, what, "write any number from 0 up: the same number gives the same order");

@@ -225,25 +225,15 @@ impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<YamlNode, E> {
-        match i64::try_from(number) {
-            Ok(number) => self.put_aside(Value::Int(number)),
-            Err(_) => Err(self.state.refuse(wrong(
-                format!("the number {number} is too large"),
-                "write a smaller one, or put it in quotes",
-            ))),
-        }
+        self.put_aside(i64::try_from(number).map_or_else(|_| Value::BigInt(number.to_string()), Value::Int))
     }
 
     fn visit_i128<E: serde::de::Error>(self, number: i128) -> Result<YamlNode, E> {
-        Err(self
-            .state
-            .refuse(wrong(format!("the number {number} is too large"), "write a smaller one, or put it in quotes")))
+        self.put_aside(Value::BigInt(number.to_string()))
     }
 
     fn visit_u128<E: serde::de::Error>(self, number: u128) -> Result<YamlNode, E> {
-        Err(self
-            .state
-            .refuse(wrong(format!("the number {number} is too large"), "write a smaller one, or put it in quotes")))
+        self.put_aside(Value::BigInt(number.to_string()))
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<YamlNode, E> {
@@ -314,6 +304,7 @@ impl MapReader {
         let name = match name.kind {
             YamlKind::Scalar(Value::Text(name)) => name,
             YamlKind::Scalar(Value::Int(number)) => number.to_string(),
+            YamlKind::Scalar(Value::BigInt(digits)) => digits,
             YamlKind::Scalar(Value::Bool(flag)) => flag.to_string(),
             other @ (YamlKind::Scalar(_) | YamlKind::List(_) | YamlKind::Map(_)) => {
                 let what = format!("a field's name is {}, not text", other.shown());
