@@ -42,6 +42,9 @@ impl PostProcessing {
     }
 }
 
+/// Quality of lossy formats unless another one is chosen.
+pub const DEFAULT_QUALITY: NonZeroU8 = NonZeroU8::new(90).expect("it is not zero");
+
 /// Conversion of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conversion {
@@ -75,8 +78,10 @@ impl Sidecar {
 pub struct OutputOverrides {
     /// Template of the file names; `None` if it is left open.
     pub naming: Option<NameTemplate>,
-    /// Conversion; `None` if it is left open, and an inner `None` to leave images as they come.
-    pub format: Option<Option<Conversion>>,
+    /// Format that images are converted to; `None` if it is left open, and an inner `None` to leave images as they come.
+    pub format: Option<Option<ImageFormat>>,
+    /// Quality from 1 to 100 of a lossy format; `None` if it is left open.
+    pub quality: Option<NonZeroU8>,
     /// Says whether prompt and parameters are written into images; `None` if it is left open.
     pub has_metadata: Option<bool>,
     /// Sidecar file; `None` if it is left open, and an inner `None` for no file.
@@ -86,13 +91,46 @@ pub struct OutputOverrides {
 impl OutputOverrides {
     /// Returns the options of this choice, and for all that is left open those of `before`.
     pub fn or(&self, before: &OutputOptions) -> OutputOptions {
+        let format_before = before.postprocess.format;
+        let quality = self.quality.or(format_before.map(|before| before.quality)).unwrap_or(DEFAULT_QUALITY);
+        let format = self.format.unwrap_or(format_before.map(|before| before.to));
         OutputOptions {
             naming: self.naming.clone().unwrap_or_else(|| before.naming.clone()),
             postprocess: PostProcessing {
-                format: self.format.unwrap_or(before.postprocess.format),
+                format: format.map(|to| Conversion { to, quality }),
                 has_metadata: self.has_metadata.unwrap_or(before.postprocess.has_metadata),
                 sidecar: self.sidecar.unwrap_or(before.postprocess.sidecar),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: what a later command leaves open stays, the quality of a format too. Method: every choice over a run that makes JPEG of 50.
+    #[test]
+    fn what_is_left_open_stays() {
+        let quality = |n| NonZeroU8::new(n).unwrap();
+        let to = |to, n| Some(Conversion { to, quality: quality(n) });
+        let mut before = OutputOptions::default();
+        let make = |format, quality, before: &OutputOptions| {
+            OutputOverrides { format, quality, ..OutputOverrides::default() }.or(before).postprocess.format
+        };
+        let jpeg = Some(Some(ImageFormat::Jpeg));
+        assert_eq!(make(jpeg, None, &before), to(ImageFormat::Jpeg, 90));
+        assert_eq!(make(None, Some(quality(50)), &before), None);
+        before.postprocess.format = to(ImageFormat::Jpeg, 50);
+        for (format, n, expected) in [
+            (None, None, to(ImageFormat::Jpeg, 50)),
+            (jpeg, None, to(ImageFormat::Jpeg, 50)),
+            (None, Some(70), to(ImageFormat::Jpeg, 70)),
+            (Some(Some(ImageFormat::WebP)), Some(100), to(ImageFormat::WebP, 100)),
+            (Some(None), Some(70), None),
+        ] {
+            assert_eq!(make(format, n.map(quality), &before), expected, "{format:?} {n:?}");
+        }
+        assert_eq!(OutputOverrides::default().or(&before), before);
     }
 }

@@ -42,7 +42,7 @@ use std::path::Path;
 
 use crate::model::choice::JobChoice;
 use crate::model::limits::Limits;
-use crate::model::output_options::OutputOverrides;
+use crate::model::output_options::{OutputOptions, OutputOverrides};
 use crate::model::price::Price;
 use crate::model::progress::Progress;
 use crate::plan;
@@ -53,6 +53,7 @@ use crate::run::error::RunError;
 use crate::run::options::Options;
 use crate::run::session::{Session, SessionClock};
 use crate::run::source::OpenedJobs;
+use crate::run::style::RunStyle;
 use crate::run::summary::{RunStart, Summary};
 use crate::store::error::LedgerError;
 use crate::store::settings::{ReadSettings, preferred};
@@ -77,7 +78,7 @@ pub async fn run(
     let is_known =
         |run: &dyn RunReader| Ok::<_, LedgerError>(fingerprint.is_some() && run.manifest_fingerprint()? == fingerprint);
     check_files(&out, source.path(), consent.is_older_accepted)?;
-    style::check_encoder(style.format.flatten())?;
+    style::check_encoder(style.or(&OutputOptions::default()).postprocess.format)?;
     // Files are created only for valid jobs.
     let first = if stores::read_snapshot(&out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     if let Some(jobs) = first.as_ref().map(OpenedJobs::jobs) {
@@ -92,7 +93,7 @@ pub async fn run(
     };
     let jobs = opened.as_ref().map(OpenedJobs::jobs);
     let columns = jobs.map_or_else(|| session.run.columns(), |jobs| Ok(jobs.columns().to_vec()))?;
-    let style = style::check(&out, &*session.run, &style, &columns)?;
+    let RunStyle { now: style, before: style_before } = style::check(&out, &*session.run, &style, &columns)?;
     session.place = place::check(&out, &*session.run, images.as_ref())?;
     let may_replace = consent.is_manifest_replaced;
     let n_succeeded_before = session.run.counts()?.n_succeeded;
@@ -113,6 +114,7 @@ pub async fn run(
         n_orphaned: session.run.n_orphaned()?,
         price: limits.price.clone(),
         style: &style,
+        style_before,
         is_other_account: !limits.is_same_account,
         changed_fields: session.settle_description()?,
     };

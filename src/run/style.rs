@@ -9,6 +9,15 @@ use crate::run::error::RunError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::{RunReader, RunWriter};
 
+/// Output style of a run.
+#[derive(Debug)]
+pub(super) struct RunStyle {
+    /// Style of the images that are made from now on.
+    pub(super) now: OutputOptions,
+    /// Style of images that are there already, if it was another one.
+    pub(super) before: Option<OutputOptions>,
+}
+
 /// Determines the style of the run from the user's settings and the stored style. Once an image exists, names stay as they are,
 /// and other settings may change for later images. The names must be possible for jobs with these columns.
 pub(super) fn check(
@@ -16,7 +25,7 @@ pub(super) fn check(
     run: &dyn RunReader,
     overrides: &OutputOverrides,
     columns: &[String],
-) -> Result<OutputOptions, RunError> {
+) -> Result<RunStyle, RunError> {
     let before = recorded(run)?;
     let style = overrides.or(&before);
     let has_images = run.counts()?.n_succeeded > 0;
@@ -26,7 +35,8 @@ pub(super) fn check(
     }
     style.naming.check(columns)?;
     check_encoder(style.postprocess.format)?;
-    Ok(style)
+    let is_restyled = has_images && style != before;
+    Ok(RunStyle { now: style, before: is_restyled.then_some(before) })
 }
 
 /// Refuses a conversion that this build cannot make, before anything is paid for.

@@ -39,6 +39,8 @@ pub struct RunStart<'a> {
     pub n_orphaned: u64,
     /// Output style of the images.
     pub style: &'a OutputOptions,
+    /// Output style of the images that are there already, if it differs. They stay as they are.
+    pub style_before: Option<OutputOptions>,
     /// Price of an image: from the limits, else from the manifest, else from the last run; `None` if unknown.
     pub price: Option<Price>,
     /// Says whether the token is of another account than the one that the batch began with.

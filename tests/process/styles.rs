@@ -137,6 +137,45 @@ fn images_become_what_is_asked_for_and_stay_so() {
     assert_eq!(bench.stats().n_submits, 15, "nothing was paid for twice");
 }
 
+/// Goal: no option of a run is ignored in silence, because the folder has images with another one. Method: each option that applies to later
+/// images only, on a run that is done and on one with a new row; and a quality without a format that has one.
+#[test]
+fn an_option_that_comes_too_late_is_named() {
+    let bench = Bench::new(quick());
+    bench.write("prompts.csv", "prompt\na cat\na dog\n");
+    let first = bench.run("prompts.csv", &["--image-quality", "50"]);
+    expect_code(&first, 0);
+    let words = stderr(&first);
+    assert!(words.contains("--image-quality 50 has no effect: the images are kept as they come"), "{words}");
+    assert!(!words.contains("made from now on"), "{words}");
+    for (flags, named) in [
+        (&["--image-format", "jpeg"][..], "--image-format applies to images that are made from now on"),
+        (&["--image-quality", "60"], "--image-quality applies to images"),
+        (&["--sidecar", "txt", "--metadata", "off"], "--metadata and --sidecar apply to images"),
+    ] {
+        let late = bench.run("prompts.csv", flags);
+        expect_code(&late, 0);
+        let words = stderr(&late);
+        assert!(words.contains(named) && words.contains("and this run makes none"), "{words}");
+        assert!(words.contains("the 2 images that are there stay as they are"), "{words}");
+        let again = bench.run("prompts.csv", flags);
+        assert!(!stderr(&again).contains("from now on"), "it is the style of the run by now: {}", stderr(&again));
+    }
+    // A quality that is left open stays as it was.
+    bench.write("prompts.csv", "prompt\na cat\na dog\na hare\n");
+    let more = bench.run("prompts.csv", &["--image-format", "jpeg"]);
+    expect_code(&more, 0);
+    assert!(!stderr(&more).contains("from now on"), "{}", stderr(&more));
+    let formats: Vec<_> = bench.results().iter().map(|row| row["format"].clone()).collect();
+    assert_eq!(formats, ["png", "png", "jpg"]);
+    bench.write("prompts.csv", "prompt\na cat\na dog\na hare\na bee\n");
+    let mixed = bench.run("prompts.csv", &["--image-format", "png", "--image-quality", "70"]);
+    let words = stderr(&mixed);
+    assert!(words.contains("--image-format applies to images that are made from now on; the 3 images"), "{words}");
+    assert!(words.contains("--image-quality 70 has no effect: PNG is lossless"), "{words}");
+    assert_eq!(bench.stats().n_submits, 4);
+}
+
 /// Goal: common programs can read the prompt of a picture. Method: Pillow reads pictures of every format.
 #[test]
 #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]

@@ -288,6 +288,13 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
     start.manifest.iter().for_each(|manifest| diagnostics::warn(manifest));
     let notes: Vec<_> = start.manifest.into_iter().flat_map(notes::notes).collect();
     let has_new = start.imported.is_some_and(|imported| imported.n_new > 0);
+    let restyled = start
+        .style_before
+        .as_ref()
+        .and_then(|before| start::restyled_words(before, start.style, start.counts.n_succeeded, start.n_to_do));
+    for words in restyled.iter().chain(&args.style.idle_quality_words(start.style)) {
+        print_message(words);
+    }
     let leaving = (start.n_leaving > 0).then(|| start::leaving_words(&summary::jobs(start.n_leaving), has_new));
     if start.counts.n_unfinished() == 0 {
         for note in notes.iter().chain(&leaving) {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::model::name::template::NameTemplate;
 use crate::model::outcome::ImageFormat;
-use crate::model::output_options::{Conversion, OutputOverrides, Sidecar};
+use crate::model::output_options::{OutputOptions, OutputOverrides, Sidecar};
 
 /// How the images are kept. What is not said is as in the first run into the same folder.
 #[derive(Debug, Args)]
@@ -22,9 +22,9 @@ pub(crate) struct StyleArgs {
     #[arg(long, value_name = "FORMAT", env = "PROMPTBATCH_IMAGE_FORMAT")]
     image_format: Option<FormatArg>,
 
-    /// JPEG/WebP quality, from 1 to 100
-    #[arg(long, value_name = "N", default_value = "90", value_parser = quality, env = "PROMPTBATCH_IMAGE_QUALITY")]
-    image_quality: NonZeroU8,
+    /// JPEG/WebP quality, from 1 to 100 [default: 90]
+    #[arg(long, value_name = "N", value_parser = quality, env = "PROMPTBATCH_IMAGE_QUALITY")]
+    image_quality: Option<NonZeroU8>,
 
     /// Write a file beside every image, with the same name and another extension [default: none]
     #[arg(long, value_name = "KIND", env = "PROMPTBATCH_SIDECAR")]
@@ -36,16 +36,29 @@ pub(crate) struct StyleArgs {
 }
 
 impl StyleArgs {
+    /// Warns of a quality that images with this style do not have. `None` if there is nothing to warn of.
+    pub(crate) fn idle_quality_words(&self, style: &OutputOptions) -> Option<String> {
+        let quality = self.image_quality?;
+        let why = match style.postprocess.format.map(|conversion| conversion.to) {
+            Some(ImageFormat::Jpeg | ImageFormat::WebP) => return None,
+            Some(ImageFormat::Png) => "PNG is lossless",
+            None => "the images are kept as they come",
+        };
+        Some(format!(
+            "warning: --image-quality {quality} has no effect: {why}; add --image-format jpeg or webp, or leave it out"
+        ))
+    }
+
     pub(crate) fn overrides(&self) -> OutputOverrides {
-        let conversion = |to| Some(Conversion { to, quality: self.image_quality });
         OutputOverrides {
             naming: self.name.clone(),
             format: self.image_format.map(|format| match format {
                 FormatArg::Keep => None,
-                FormatArg::Png => conversion(ImageFormat::Png),
-                FormatArg::Jpeg => conversion(ImageFormat::Jpeg),
-                FormatArg::Webp => conversion(ImageFormat::WebP),
+                FormatArg::Png => Some(ImageFormat::Png),
+                FormatArg::Jpeg => Some(ImageFormat::Jpeg),
+                FormatArg::Webp => Some(ImageFormat::WebP),
             }),
+            quality: self.image_quality,
             has_metadata: self.metadata.map(|metadata| match metadata {
                 OnOff::On => true,
                 OnOff::Off => false,

@@ -3,7 +3,8 @@
 use crate::cli::output::print_message;
 use crate::model::amount::Amount;
 use crate::model::counts::StatusCounts;
-use crate::model::escape::escape;
+use crate::model::escape::{escape, grouped};
+use crate::model::output_options::OutputOptions;
 
 /// Warns of another token, and of a description that has changed since the last session.
 pub(crate) fn warn(is_other_account: bool, counts: &StatusCounts, changed_fields: &[String]) {
@@ -13,6 +14,41 @@ pub(crate) fn warn(is_other_account: bool, counts: &StatusCounts, changed_fields
     if !changed_fields.is_empty() {
         print_message(&changed_words(changed_fields));
     }
+}
+
+/// Warns of options that images do not have which are there already. `None` if there are none.
+pub(crate) fn restyled_words(
+    before: &OutputOptions,
+    now: &OutputOptions,
+    n_images: u64,
+    n_to_do: u64,
+) -> Option<String> {
+    let (was, is) = (&before.postprocess, &now.postprocess);
+    let format = |style: &OutputOptions| style.postprocess.format.map(|conversion| conversion.to);
+    let quality = |style: &OutputOptions| style.postprocess.format.map(|conversion| conversion.quality);
+    let is_recoded = format(before) == format(now) && quality(before) != quality(now);
+    let changed = [
+        (format(before) != format(now), "--image-format"),
+        (is_recoded, "--image-quality"),
+        (was.has_metadata != is.has_metadata, "--metadata"),
+        (was.sidecar != is.sidecar, "--sidecar"),
+    ];
+    let flags: Vec<_> = changed.into_iter().filter(|(is_changed, _)| *is_changed).map(|(_, flag)| flag).collect();
+    let applies = match flags.as_slice() {
+        [] => return None,
+        [_] => "applies",
+        _ => "apply",
+    };
+    let images = match n_images {
+        1 => "the 1 image that is there stays as it is".to_owned(),
+        n => format!("the {} images that are there stay as they are", grouped(n)),
+    };
+    let now = if n_to_do == 0 { ", and this run makes none" } else { "" };
+    Some(format!(
+        "warning: {} {applies} to images that are made from now on{now}; {images}. For all alike, choose another folder with -o, \
+         where each is paid for again",
+        flags.join(" and ")
+    ))
 }
 
 /// Warns of images that leave the results. The jobs in their place are paid for.

@@ -74,7 +74,7 @@ fn imported(options: &Options, progress: &mut dyn Progress) -> Result<(tempfile:
     let Options { style: wanted, limits, choice, provider, images, consent, .. } = options;
     check_options(jobs, out, wanted, limits, choice, provider.spec().listed_price())?;
     let mut session = Session::create(out.to_owned(), provider.clone(), *consent, SessionClock::start())?;
-    let style = style::check(out, &*session.run, wanted, jobs.columns())?;
+    let style = style::check(out, &*session.run, wanted, jobs.columns())?.now;
     plan::import(jobs, out, &mut *session.run, true, progress).map_err(RunError::from)?;
     style::settle(&mut *session.run, &style)?;
     if let Some(images) = images {
