@@ -57,6 +57,33 @@ fn a_skipped_row_is_left_out_and_what_it_has_stays() {
     );
 }
 
+/// Goal: the advice about a column that says which rows are wanted does what it says. Method: take each option from the warning, plan with it,
+/// and count the rows.
+#[test]
+fn the_advice_about_a_column_of_states_is_followed() {
+    let bench = Bench::new(quick());
+    for (title, cells, n_wanted) in [
+        ("Status", &["done", "failed", "todo"][..], 2),
+        ("status", &["Done", "DONE", " ok ", "todo"], 1),
+        ("State", &["succeeded", "failed", ""], 2),
+        ("done", &["x", "", ""], 2),
+        ("Active", &["yes", "no", "1"], 2),
+        ("todo", &["", "y", "y"], 2),
+        ("状态", &["已完成", "待办"], 1),
+    ] {
+        let rows: String = cells.iter().enumerate().map(|(i, cell)| format!("a cat {i},{cell}\n")).collect();
+        bench.write("p.csv", &format!("prompt,{title}\n{rows}"));
+        let checked = bench.output(&["validate", "p.csv", "--json"]);
+        let report: Value = serde_json::from_str(&stdout(&checked)).unwrap();
+        let remedy = report["mistakes"][0]["help"].as_str().expect("there is a warning").to_owned();
+        let advice = remedy.strip_prefix("add ").unwrap().split(" to ").next().unwrap().replace('\'', "");
+        let (flag, value) = advice.split_once(' ').unwrap();
+        let plan = plan(&bench, &[flag, value]);
+        let n = plan["chosen"].as_u64().or(plan["jobs"].as_u64());
+        assert_eq!(n, Some(n_wanted), "{title}: {remedy}");
+    }
+}
+
 /// Goal: a job whose row is skipped is submitted neither by `run` nor by `retry`, whatever became of it before, and stays in the
 /// results. Method: tasks that all fail; rows are marked after that.
 #[test]
