@@ -32,7 +32,7 @@ mod shuffle;
 pub mod spec;
 pub(crate) mod sqlite;
 pub mod stores;
-mod style;
+pub(crate) mod style;
 pub(crate) mod totals;
 pub mod typed;
 

@@ -18,7 +18,7 @@ pub(super) fn style_text(style: &OutputOptions) -> String {
 }
 
 /// Parses the style that [`style_text`] wrote; `None` if the text is damaged.
-pub(super) fn style_from(text: &str) -> Option<OutputOptions> {
+pub(crate) fn style_from(text: &str) -> Option<OutputOptions> {
     let value: Value = serde_json::from_str(text).ok()?;
     let word = |name: &str| value.get(name).and_then(Value::as_str);
     let format = match word("format") {

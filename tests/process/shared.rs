@@ -126,6 +126,13 @@ fn the_same_command_shares_or_joins() {
     let other = shared.on_run("run", &["others.csv"]).output().unwrap();
     expect_code(&other, 2);
     assert!(stderr(&other).contains("the run of another manifest"), "{}", stderr(&other));
+    // Options that the run has settled are not ignored in silence.
+    for (flags, code) in [(["--image-format", "jpeg"], 2), (["--name", "{index}"], 2), (["--metadata", "on"], 0)] {
+        let joined = shared.on_run("run", &[&["prompts.csv"], &flags[..]].concat()).output().unwrap();
+        expect_code(&joined, code);
+        let is_told = stderr(&joined).contains("its images have other names, formats or files");
+        assert_eq!(is_told, code == 2, "{}", stderr(&joined));
+    }
     let part = shared.on_run("run", &["prompts.csv", "--partition", "hash:1/2"]).output().unwrap();
     expect_code(&part, 2);
     assert_eq!(shared.merge(60), 0);

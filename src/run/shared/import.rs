@@ -13,6 +13,7 @@ use crate::store::error::LedgerError;
 use crate::store::postgres::address::SharedAddress;
 use crate::store::postgres::blocking::BlockingRun;
 use crate::store::setting::Setting;
+use crate::store::style::style_from;
 
 /// Shares the manifest of these options, or finds that it is shared already. Nothing is sent to the provider.
 ///
@@ -57,6 +58,11 @@ fn check_same(server: &BlockingRun, options: &Options, fingerprint: &str) -> Res
         (
             format!("its tasks are at {}, and this run is for {identity}", of(Setting::Provider)),
             "give the provider and the address that it began with",
+        )
+    } else if style_from(&of(Setting::OutputStyle)).is_some_and(|style| options.style.or(&style) != style) {
+        (
+            "its images have other names, formats or files beside them than these options say".to_owned(),
+            "leave out --name, --image-format, --image-quality, --metadata and --sidecar, or give those that it began with",
         )
     } else {
         return Ok(());
