@@ -71,8 +71,8 @@ fn the_advice_about_a_column_of_states_is_followed() {
         ("todo", &["", "y", "y"], 2),
         ("状态", &["已完成", "待办"], 1),
     ] {
-        let rows: String = cells.iter().enumerate().map(|(i, cell)| format!("a cat {i},{cell}\n")).collect();
-        bench.write("p.csv", &format!("prompt,{title}\n{rows}"));
+        let rows: Vec<_> = cells.iter().enumerate().map(|(i, cell)| format!("a cat {i},{cell}\n")).collect();
+        bench.write("p.csv", &format!("prompt,{title}\n{}", rows.concat()));
         let checked = bench.output(&["validate", "p.csv", "--json"]);
         let report: Value = serde_json::from_str(&stdout(&checked)).unwrap();
         let remedy = report["mistakes"][0]["help"].as_str().expect("there is a warning").to_owned();
