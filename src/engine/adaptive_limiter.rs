@@ -82,6 +82,11 @@ impl AdaptiveLimiter {
         }
     }
 
+    /// Sets the number of jobs that are left to submit; `None` if many.
+    pub const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
+        self.window.expect_jobs(n_jobs);
+    }
+
     /// Records that `n_in_flight` tasks of an earlier process are at the provider.
     pub fn found(&mut self, n_in_flight: usize) {
         self.window.found(n_in_flight);

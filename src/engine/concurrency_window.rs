@@ -20,6 +20,9 @@ const SURPRISED: i32 = 2;
 /// Divisor of the window that gives the minimum cut by a refusal with no acceptance since the previous one.
 const CUT_SHARE: usize = 32;
 
+/// Number of jobs for each slot that repay the refusal of a probe: a probe rarely finds another slot soon after a refusal.
+const REPAID: usize = 60;
+
 /// Limit on the number of tasks in flight.
 ///
 /// The window grows by one for every accepted submission, as long as it is used, until a submission is refused. A refusal cuts it to the
@@ -38,6 +41,8 @@ pub struct ConcurrencyWindow {
     max: usize,
     /// Probe budget; `None` before the first refusal.
     account: Option<ProbeBudget>,
+    /// Jobs that are left to submit; `None` if many.
+    n_jobs: Option<usize>,
 }
 
 /// Probe budget and observations since a refusal.
@@ -69,7 +74,12 @@ impl ConcurrencyWindow {
             Concurrency::Fixed(n) => (n.get() as usize, n.get() as usize),
             Concurrency::Auto => (FIRST, MAX),
         };
-        Self { cap, top: cap, max, account: None }
+        Self { cap, top: cap, max, account: None, n_jobs: None }
+    }
+
+    /// Sets the number of jobs that are left to submit; `None` if many. Few jobs repay no probe.
+    pub const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
+        self.n_jobs = n_jobs;
     }
 
     /// Raises the window to `n_in_flight` tasks of an earlier process, since the provider accepts as many.
@@ -102,7 +112,8 @@ impl ConcurrencyWindow {
 
     /// Returns how many tasks may be in flight now, if `noise` of them may have ended undetected.
     pub fn room(&self, noise: usize) -> usize {
-        let beyond = match self.account {
+        let is_repaid = self.n_jobs.is_none_or(|n_jobs| n_jobs > REPAID * self.cap);
+        let beyond = match self.account.filter(|_| is_repaid) {
             // A limit that has moved is followed by this many tasks at a time.
             Some(account) if account.credit >= PRICE && self.cap > account.ceiling => noise.max(1),
             Some(account) if account.credit >= PRICE => 1,

@@ -67,6 +67,8 @@ impl Engine {
         for id in self.model_quotas.release(now).into_iter().rev() {
             self.to_submit.push_front(id);
         }
+        let are_all_known = self.loading == Loading::Done;
+        self.lane.expect_jobs(are_all_known.then(|| self.n_unsubmitted()));
         self.lane.limit_submits(self.refusals.submits_max(self.has_accepted_here));
         let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
         sooner(&mut wake_at, self.brake.wake_at(now));

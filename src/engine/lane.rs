@@ -94,6 +94,11 @@ impl Lane {
         }
     }
 
+    /// Sets the number of jobs that are left to submit; `None` if many.
+    pub const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
+        self.learner.expect_jobs(n_jobs);
+    }
+
     /// Takes a permit for one submission, which then counts as under way and in flight.
     pub fn take_submit(&mut self, now: Moment) -> Result<SubmitPermit, Blocked> {
         let taken = self.try_submit(now);
@@ -141,10 +146,10 @@ impl Lane {
     }
 
     /// Records a submission that was not sent, and of which nothing is learnt.
-    pub fn submit_unsent(&mut self) {
+    pub fn submit_unsent(&mut self, now: Moment, permit: SubmitPermit) {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
-        self.learner.forget();
+        self.learner.forget(now, permit);
     }
 
     /// Limits the submissions under way, as all of them may be refused for the same reason; `None` means any number.
@@ -180,12 +185,12 @@ impl Lane {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
         if !matches!(fault.kind, FaultKind::Throttled { .. }) {
-            self.learner.forget();
+            self.learner.forget(now, ticket);
         }
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
-                let refused = self.learner.refused(now, ticket, retry_after.is_some_and(|wait| !wait.is_zero()));
+                let refused = self.learner.refused(now, ticket, retry_after.filter(|wait| !wait.is_zero()));
                 match (refused, retry_after) {
                     // If a limit also refuses, its cut is enough.
                     (Some(RefusalReaction::Chance | RefusalReaction::Cut) | None, Some(wait))
@@ -275,7 +280,7 @@ impl Lane {
     }
 
     /// Frees the slot of a task at the provider.
-    pub const fn task_ended(&mut self) {
+    pub fn task_ended(&mut self) {
         self.n_in_flight -= 1;
         self.learner.freed();
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::engine::adaptive_limiter::AdaptiveLimiter;
-use crate::engine::limit_search::LimitSearch;
-use crate::engine::rate_bracket::RateBracket;
+use crate::engine::limit_posterior::FirstRefusal;
+use crate::engine::limit_search::{LimitSearch, Outlook, Stake, Step};
+use crate::engine::submission_order::{SubmissionOrder, Trial};
 use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
 use crate::model::limits::Concurrency;
 use crate::model::time::Moment;
@@ -17,18 +18,22 @@ const OUT_GROWTH: usize = 4;
 const OUT_PART: usize = 6;
 
 /// Consecutive refusals that begin a search: by default, and where the user has set a limit, so that refusals are more likely random.
-const RUN: u32 = 2;
-const RUN_TOLD: u32 = 3;
+const RUN: usize = 2;
+const RUN_TOLD: usize = 3;
 
 /// Number of submissions after which refusals no longer begin a search, and the maximum number of searches.
 const ACCEPTED_MAX: usize = 2_000;
 const SEARCHES_MAX: u32 = 3;
 
-/// Log-odds of slots where a known rate was kept: it would not have refused.
-const SLOTS_BESIDES: f64 = 2.0;
+/// Factor on the prior probability of slots where a known rate was kept: it would not have refused.
+const SLOTS_BESIDES: f64 = 7.0;
 
 /// Number of tasks of which one more may have ended undetected: tasks that were accepted together end together.
 const MANY: usize = 8;
+
+/// Weight of the last task in the mean duration, and the shortest duration that is assumed before one has ended, in seconds.
+const TASK_WEIGHT: f64 = 0.1;
+const TASK_MIN: f64 = 0.1;
 
 /// Reason why a submission may not leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +58,15 @@ pub struct LimitLearner {
     n_ended: usize,
     n_found: usize,
     n_out: usize,
-    /// Consecutive refusals so far, and the moment at which the last of them left the program.
-    n_run: u32,
-    run_left_at: Option<Moment>,
-    /// Moment of the last refusal of a search.
-    refused_at: Option<Moment>,
+    order: SubmissionOrder,
+    /// Consecutive refusals so far, as long as they may begin a search.
+    run: Vec<Trial>,
+    stake: Stake,
+    /// Mean duration of recent tasks, in seconds; `None` before the first has ended.
+    task: Option<f64>,
     /// Moment of the first submission.
     started_at: Option<Moment>,
+    /// When the last accepted submission left, and the shortest time between two of them, in seconds.
     last_accepted: Option<Moment>,
     gap_accepted: f64,
 }
@@ -76,9 +83,10 @@ impl LimitLearner {
             n_ended: 0,
             n_found: 0,
             n_out: 0,
-            n_run: 0,
-            run_left_at: None,
-            refused_at: None,
+            order: SubmissionOrder::default(),
+            run: vec![],
+            stake: Stake { n_jobs: None, wait: 0.0 },
+            task: None,
             started_at: None,
             last_accepted: None,
             gap_accepted: f64::INFINITY,
@@ -88,6 +96,7 @@ impl LimitLearner {
     /// Records that `n_in_flight` tasks of an earlier process are at the provider.
     pub fn found(&mut self, n_in_flight: usize) {
         self.n_found += 1;
+        self.order.found();
         self.limiter.found(n_in_flight);
     }
 
@@ -125,15 +134,28 @@ impl LimitLearner {
 
     /// Records the end of one of `n_in_flight` tasks, its duration `took`, and the expected delay `unheard` of its detection.
     pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
+        let seconds = took.as_secs_f64();
+        self.task = Some(self.task.map_or(seconds, |task| task + TASK_WEIGHT * (seconds - task)));
         self.limiter.ended(now, n_in_flight, took, unheard);
     }
 
     /// Records that a task no longer occupies a slot.
-    pub const fn freed(&mut self) {
+    pub fn freed(&mut self) {
         self.n_ended += 1;
-        if let Some(search) = &mut self.search {
+        if let Some(search) = &self.search {
             search.ended();
         }
+    }
+
+    /// Sets the number of jobs that are left to submit; `None` if many. Few jobs do not repay what is learnt for them.
+    pub const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
+        self.stake.n_jobs = n_jobs;
+        self.limiter.expect_jobs(n_jobs);
+    }
+
+    /// Returns how many of `n` tasks in flight may have ended undetected.
+    fn undetected(&self, n: usize) -> usize {
+        if self.n_ended == 0 { 0 } else { self.limiter.noise(n).max(n / MANY) }
     }
 
     fn n_accepted_in_flight(&self) -> usize {
@@ -146,11 +168,12 @@ impl LimitLearner {
             if n_in_flight >= self.limiter.most() {
                 return Err(LimitedBy::Slots(None));
             }
-            let next_at = search.next_at(now, self.n_accepted_in_flight(), self.n_out);
-            return match next_at {
-                Some(at) if at <= now => Ok(()),
-                Some(at) if search.rate().is_some() => Err(LimitedBy::Rate(at)),
-                at => Err(LimitedBy::Slots(at)),
+            let pending = self.order.pending();
+            return match search.next(&self.outlook(now, &pending)) {
+                Step::Submit(at) if at <= now => Ok(()),
+                Step::Submit(at) if search.rate().is_some() => Err(LimitedBy::Rate(at)),
+                Step::Submit(at) | Step::End(at) => Err(LimitedBy::Slots(Some(at))),
+                Step::Answer => Err(LimitedBy::Slots(None)),
             };
         }
         if self.is_unproven(self.n_out) {
@@ -160,6 +183,13 @@ impl LimitLearner {
             return Err(LimitedBy::Slots(self.limiter.room_at(now, n_in_flight)));
         }
         self.limiter.next_at(now).map_or(Ok(()), |next_at| Err(LimitedBy::Rate(next_at)))
+    }
+
+    fn outlook<'a>(&self, now: Moment, pending: &'a [Moment]) -> Outlook<'a> {
+        let n_busy = self.n_accepted_in_flight();
+        let elapsed = self.started_at.map_or(0.0, |at| (now - at).as_secs_f64());
+        let task = self.task.unwrap_or_else(|| elapsed.max(TASK_MIN));
+        Outlook { now, n_busy, n_undetected: self.undetected(n_busy), pending, stake: self.stake, task }
     }
 
     /// Returns whether there is room for one more task.
@@ -181,7 +211,7 @@ impl LimitLearner {
     fn is_unproven(&self, n_out: usize) -> bool {
         let n = self.n_accepted + self.n_found;
         let n_max = (OUT_FIRST + n / OUT_GROWTH).min(OUT_SOON).max(n / OUT_PART);
-        let is_suspicious = self.n_run > 0 && self.may_search();
+        let is_suspicious = (!self.run.is_empty() || self.order.has_refused()) && self.may_search();
         (is_suspicious && n_out > 0) || (self.is_free() && n_out >= n_max)
     }
 
@@ -196,67 +226,84 @@ impl LimitLearner {
     pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
         self.n_out += 1;
         self.started_at.get_or_insert(now);
-        if let Some(search) = &mut self.search {
-            search.sent(now);
-        }
-        self.limiter.take(now, n_others).with_accepted(self.n_accepted_in_flight(), self.n_ended)
+        let number = self.order.sent(now, self.n_ended);
+        self.limiter.take(now, n_others).with_number(number)
     }
 
     /// Forgets a submission whose answer says nothing about limits.
-    pub const fn forget(&mut self) {
+    pub fn forget(&mut self, now: Moment, permit: SubmitPermit) {
         self.n_out -= 1;
+        self.order.forget(permit.number());
+        self.drain(now);
     }
 
     /// Records an accepted submission.
     pub fn accepted(&mut self, now: Moment, permit: SubmitPermit) {
         self.n_out -= 1;
-        // An acceptance of the same burst does not show that the refusals were single ones.
-        if self.run_left_at.is_none_or(|at| at < permit.left_at()) {
-            self.n_run = 0;
-        }
-        if let Some(search) = &mut self.search {
-            let n = permit.n_accepted();
-            let n_undetected = if self.n_ended == 0 { 0 } else { self.limiter.noise(n).max(n / MANY) };
-            search.accepted(permit, n_undetected, self.refused_at.is_some_and(|at| permit.left_at() <= at));
-        } else {
+        self.n_accepted += 1;
+        self.order.answered(permit.number(), self.n_ended, true);
+        if self.search.is_none() {
             self.limiter.accepted(now, permit);
         }
-        self.n_accepted += 1;
-        if let Some(last) = self.last_accepted {
-            let gap = (permit.left_at().max(last) - last.min(permit.left_at())).as_secs_f64();
-            self.gap_accepted = self.gap_accepted.min(gap);
-        }
-        self.last_accepted = self.last_accepted.max(Some(permit.left_at()));
-        self.end_search(now);
+        self.drain(now);
     }
 
-    /// Records a refused submission, which may have told a wait, and returns the reaction; `None` if an earlier refusal of the same burst already counted.
-    pub fn refused(&mut self, now: Moment, permit: SubmitPermit, has_told: bool) -> Option<RefusalReaction> {
+    /// Records a refused submission and the wait that the refusal names, and returns the reaction; `None` if an earlier refusal of the same
+    /// burst already counted.
+    pub fn refused(&mut self, now: Moment, permit: SubmitPermit, wait: Option<Duration>) -> Option<RefusalReaction> {
         self.n_out -= 1;
-        self.n_run += 1;
-        self.run_left_at = self.run_left_at.max(Some(permit.left_at()));
-        let n_others = self.n_accepted_in_flight() + (self.n_ended - permit.n_ended());
-        let is_late = self.refused_at.is_some_and(|at| permit.left_at() <= at);
-        if let Some(search) = &mut self.search {
-            search.refused(permit, n_others, is_late, has_told);
-            self.refused_at = Some(now);
-            self.end_search(now);
-            return Some(RefusalReaction::Cut);
-        }
-        if self.may_search() && self.n_run >= if self.is_told { RUN_TOLD } else { RUN } {
-            let bracket =
-                RateBracket::new(permit.left_at(), self.last_accepted, self.gap_accepted, self.n_out + 1, has_told);
-            let odds = if self.limiter.has_proven_rate(now) { SLOTS_BESIDES } else { 0.0 };
-            self.search = Some(LimitSearch::new(bracket, n_others, self.n_run, odds));
-            self.n_searches += 1;
-            self.refused_at = Some(now);
+        self.stake.wait = wait.map_or(0.0, |wait| wait.as_secs_f64());
+        self.order.answered(permit.number(), self.n_ended, false);
+        let was_searching = self.search.is_some();
+        self.drain(now);
+        if was_searching || self.search.is_some() {
             return Some(RefusalReaction::Cut);
         }
         self.limiter.refused(now, permit)
     }
 
+    /// Learns from the answers that are in order.
+    fn drain(&mut self, now: Moment) {
+        while let Some(trial) = self.order.next() {
+            let trial = Trial { n_undetected: self.undetected(trial.n_busy_max), ..trial };
+            if let Some(search) = &mut self.search {
+                search.observe(trial);
+                self.end_search(now);
+            } else if trial.is_accepted || !self.may_search() {
+                self.run.clear();
+            } else {
+                self.run.push(trial);
+                self.begin_search(now);
+            }
+            if trial.is_accepted {
+                if let Some(last) = self.last_accepted {
+                    self.gap_accepted = self.gap_accepted.min((trial.left_at - last).as_secs_f64());
+                }
+                self.last_accepted = self.last_accepted.max(Some(trial.left_at));
+            }
+        }
+    }
+
+    /// Begins a search if enough refusals have come one after the other.
+    fn begin_search(&mut self, now: Moment) {
+        if self.run.len() < if self.is_told { RUN_TOLD } else { RUN } {
+            return;
+        }
+        let first = FirstRefusal {
+            at: self.run[0].left_at,
+            last_accepted: self.last_accepted,
+            gap_accepted: self.gap_accepted,
+            n_busy: self.run[0].n_busy_max,
+        };
+        let favour = if self.limiter.has_proven_rate(now) { SLOTS_BESIDES } else { 1.0 };
+        let mut search = LimitSearch::new(first, favour);
+        self.run.drain(..).for_each(|trial| search.observe(trial));
+        self.search = Some(search);
+        self.n_searches += 1;
+    }
+
     fn end_search(&mut self, now: Moment) {
-        if let Some(found) = self.search.as_ref().and_then(LimitSearch::found) {
+        if let Some(found) = self.search.as_ref().and_then(|search| search.found(self.stake)) {
             self.search = None;
             let elapsed = self.started_at.map_or(0.0, |at| (now - at).as_secs_f64());
             #[expect(clippy::cast_precision_loss, reason = "some thousands")]

@@ -1,39 +1,74 @@
-//! Search for a hidden limit after the first refusals of a run: a rate or a number of slots, and its size.
+//! Search for the limits of a provider after its first refusals: the next submission leaves when it is expected to cost least.
 //!
-//! Which of the two it is follows from how refusals come, by a sequential test. Slots refuse as long as as many tasks are in flight as at
-//! the first refusal, however long that takes, and accept when one has ended. A rate accepts after a while, whatever is in flight.
+//! Costs are counted in jobs. Waiting costs the submissions that a limit would have accepted meanwhile, and a refusal has a price. A better
+//! knowledge of a rate is worth a refusal only if enough jobs are left that leave faster by it.
 
-use crate::engine::rate_bracket::RateBracket;
-use crate::engine::submit_permit::SubmitPermit;
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::engine::limit_posterior::{Bucket, FirstRefusal, LimitPosterior};
+use crate::engine::submission_order::Trial;
 use crate::model::time::Moment;
 
-/// Log-odds from which a limit counts as the cause.
-const SURE: f64 = 3.2;
+/// Price of a refusal, in jobs that could have been submitted meanwhile.
+const PRICE: f64 = 3.0;
 
-/// Log-odds of slots down to which the end of a task is taken as an opportunity to test them.
-const TEST_MIN: f64 = -1.0;
+/// Highest rate that counts for the price of a wait that a refusal names, in submissions per second.
+const WAIT_RATE_MAX: f64 = 50.0;
 
-/// Probability of a refusal that slots exclude.
-const UNLIKELY: f64 = 0.05;
+/// Number of jobs that are assumed where many are left.
+const MANY: f64 = 1000.0;
 
-/// Probability that some of many tasks have ended undetected, and the factor for each one more than expected.
-const DETECTED: f64 = 0.6;
-const UNDETECTED: f64 = 0.15;
+/// Probability from which a cause is certain, and the one of a rate besides slots up to which the rate plays no part.
+const SURE: f64 = 0.99;
+const BESIDES_MAX: f64 = 0.1;
 
-/// Refusals after which the search ends.
-const REFUSALS_MAX: u32 = 9;
+/// Probability of a rate, and the standard deviation of its logarithm, from which it is shown.
+const SHOWN: f64 = 0.95;
+const SHOWN_SIGMA: f64 = 0.3;
 
-/// Refusals at longer and longer waits, after which the end of a task most likely comes before the next test.
-const TESTS_MAX: u32 = 4;
+/// Probabilities of slots between which ends of tasks tell more than time.
+const DOUBT_MIN: f64 = 0.02;
+const DOUBT_MAX: f64 = 0.999;
 
-/// Submissions under way while slots are filled that are not certain.
-const OUT_MAX: usize = 4;
+/// Probability of a rate, and the width of its logarithm, from which the rate is narrowed.
+const NARROW: f64 = 0.9;
+const NARROW_WIDTH: f64 = 2.5;
 
-/// Acceptances after which the search ends.
-const ACCEPTED_MAX: u32 = 200;
+/// Width of a uniform distribution in standard deviations.
+const UNIFORM: f64 = 3.46;
 
-/// Acceptances without a refusal after which the first refusals count as random.
-const UNBOUNDED: u32 = 64;
+/// Probability of a refusal that is accepted at least when a rate is narrowed, times the price.
+const REST: f64 = 0.5;
+
+/// Width of the logarithm of a rate that ends the search: the least, and the greatest.
+const TIGHT_MIN: f64 = 0.03;
+const TIGHT_MAX: f64 = 0.25;
+
+/// Number of expected refusals up to which submissions leave before the answers under way.
+const RISK_MAX: f64 = 0.7;
+
+/// Probability that a task ends within its mean duration.
+const ENDS: f64 = 0.5;
+
+/// Maximum number of repetitions for which a wait for the end of a task is charged.
+const CYCLES_MAX: f64 = 20.0;
+
+/// Shortest duration of a task that counts, in seconds.
+const TASK_MIN: f64 = 0.05;
+
+/// Longest wait between two submissions, in seconds.
+const WAIT_MAX: f64 = 120.0;
+
+/// Waits that differ by less count as equal: in seconds, and as a share.
+const GRAIN: f64 = 0.001;
+const GRAIN_SHARE: f64 = 0.01;
+
+/// Weight of a bucket from which its next token is a moment to consider.
+const CONSIDERED: f64 = 0.0001;
+
+/// Answers after which the search ends.
+const TRIALS_MAX: usize = 200;
 
 /// Limits that a search has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -44,131 +79,269 @@ pub struct FoundLimits {
     pub slots: Option<usize>,
 }
 
-/// Search for one limit.
+/// What is at stake: the jobs that are left, and the wait that a refusal names.
+#[derive(Clone, Copy, Debug)]
+pub struct Stake {
+    /// Jobs that are left to submit; `None` if many.
+    pub n_jobs: Option<usize>,
+    /// Wait that the last refusal has named, in seconds; 0 if none.
+    pub wait: f64,
+}
+
+impl Stake {
+    fn n_jobs(self) -> f64 {
+        self.n_jobs.map_or(MANY, |n| float(n).clamp(1.0, MANY))
+    }
+
+    fn price(self, rate: f64) -> f64 {
+        PRICE + self.wait * rate.min(WAIT_RATE_MAX)
+    }
+}
+
+/// What is known when a submission could leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlook<'a> {
+    /// Present moment.
+    pub now: Moment,
+    /// Accepted tasks in flight, and those of them that may have ended undetected.
+    pub n_busy: usize,
+    /// See `n_busy`.
+    pub n_undetected: usize,
+    /// Submissions whose answer is awaited: when they left.
+    pub pending: &'a [Moment],
+    /// What is at stake.
+    pub stake: Stake,
+    /// Mean duration of a task in seconds, or the time that the first one has taken so far.
+    pub task: f64,
+}
+
+/// Next step of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Submission at that moment.
+    Submit(Moment),
+    /// Wait for the end of a task, and a new decision at that moment.
+    End(Moment),
+    /// Wait for an answer.
+    Answer,
+}
+
+/// Search for a rate or slots.
 #[derive(Debug)]
 pub struct LimitSearch {
-    rate: RateBracket,
-    /// Number of slots, if they are the limit.
-    n_slots: usize,
-    /// Logarithm of the odds of slots against a rate.
-    odds: f64,
-    n_refused: u32,
-    n_tests: u32,
-    n_accepted: u32,
-    /// Says whether a task has ended since the last submission.
-    has_test: bool,
+    posterior: LimitPosterior,
+    n_trials: usize,
+    n_accepted: usize,
+    /// Says whether the last answer in order was a refusal.
+    is_refused: bool,
+    /// Last decision, with the numbers of tasks in flight and of submissions under way for which it was made.
+    decided: Cell<Option<(Step, usize, usize)>>,
+}
+
+/// Moment at which a submission may leave.
+#[derive(Clone, Copy)]
+struct Choice {
+    at: Moment,
+    accepted: f64,
+    cost: f64,
+}
+
+/// Buckets as they will be after the submissions under way, each with its weight without slots, and the probability that slots are free.
+struct Forecast {
+    rows: Vec<(Bucket, f64, f64)>,
+    /// Expected number of refusals among the submissions under way.
+    risk: f64,
+    /// Free slots that are expected, per second of a task.
+    idle: f64,
 }
 
 impl LimitSearch {
-    /// Begins a search with `n_slots` accepted tasks in flight, after `n_refused` refusals.
-    pub const fn new(rate: RateBracket, n_slots: usize, n_refused: u32, odds: f64) -> Self {
-        Self { rate, n_slots, odds, n_refused, n_tests: 0, n_accepted: 0, has_test: false }
+    /// Begins a search at a first refusal. Slots are `favour` times as likely as by default.
+    pub fn new(first: FirstRefusal, favour: f64) -> Self {
+        Self {
+            posterior: LimitPosterior::new(first, favour),
+            n_trials: 0,
+            n_accepted: 0,
+            is_refused: true,
+            decided: Cell::new(None),
+        }
     }
 
     /// Returns whether it is open which limit refuses.
     pub fn is_in_doubt(&self) -> bool {
-        self.odds.abs() < SURE
-    }
-
-    /// Returns the number of slots, if they are the limit.
-    const fn n_slots(&self) -> usize {
-        if self.n_slots == 0 { 1 } else { self.n_slots }
+        let by_slots = self.posterior.by_any_slots();
+        by_slots > DOUBT_MIN && by_slots < DOUBT_MAX && self.posterior.by_rate() < SHOWN
     }
 
     /// Returns the rate that is known so far.
     pub fn rate(&self) -> Option<f64> {
-        self.rate.rate().filter(|_| self.odds < -SURE)
+        let (mean, sigma) = self.posterior.log_rate();
+        (self.posterior.by_rate() > SHOWN && sigma < SHOWN_SIGMA).then(|| (mean - sigma).exp())
     }
 
-    /// Returns when the next submission may leave with `n_accepted` tasks in flight and `n_out` submissions under way; `None` means after
-    /// an answer or the end of a task.
-    pub fn next_at(&self, now: Moment, n_accepted: usize, n_out: usize) -> Option<Moment> {
-        if self.has_test && self.odds > TEST_MIN && n_accepted < self.n_slots() && n_out == 0 && self.rate.is_blocked()
+    /// Records an answer.
+    pub fn observe(&mut self, trial: Trial) {
+        self.n_trials += 1;
+        self.n_accepted += usize::from(trial.is_accepted);
+        self.is_refused = !trial.is_accepted;
+        self.posterior.observe(trial);
+        self.decided.set(None);
+    }
+
+    /// Records that a task has ended.
+    pub fn ended(&self) {
+        self.decided.set(None);
+    }
+
+    /// Returns the next step.
+    pub fn next(&self, outlook: &Outlook<'_>) -> Step {
+        let known = (outlook.n_busy, outlook.pending.len());
+        if let Some((step, n_busy, n_pending)) = self.decided.get()
+            && (n_busy, n_pending) == known
+            && !matches!(step, Step::End(at) if at <= outlook.now)
         {
-            return Some(now);
+            return step;
         }
-        if self.odds > -SURE && self.n_tests >= TESTS_MAX && n_accepted > 0 && self.rate.is_silent() {
-            return (n_out == 0).then(|| self.rate.late_test_at());
+        let step = self.decide(outlook);
+        self.decided.set(Some((step, known.0, known.1)));
+        step
+    }
+
+    fn decide(&self, outlook: &Outlook<'_>) -> Step {
+        if self.is_refused && outlook.pending.is_empty() && outlook.stake.wait > 0.0 {
+            // The provider has named the wait, for which the caller holds submissions back.
+            return Step::Submit(outlook.now);
         }
-        // As long as slots are likelier, they are filled, and one submission at a time may go beyond them.
-        if self.odds > 0.0 && !self.rate.is_blocked() {
-            if n_accepted + n_out < self.n_slots() {
-                return (n_out < OUT_MAX).then_some(now);
+        let forecast = self.forecast(outlook);
+        let n_jobs = outlook.stake.n_jobs();
+        let (mean, sigma) = self.posterior.log_rate();
+        let (price, width) = (outlook.stake.price(mean.exp()), UNIFORM * sigma);
+        // Halving what is left of a rate is worth its refusals for as long as many jobs will leave faster by it.
+        let narrows = self.posterior.by_rate() > NARROW && width < NARROW_WIDTH;
+        let threshold =
+            narrows.then(|| (0.5 + price / (2.0 * n_jobs * width)).clamp(0.5, (1.0 - REST / price).max(0.5)));
+        let best = forecast.best(outlook.now, n_jobs, price, threshold);
+        if !outlook.pending.is_empty() {
+            let is_risky = forecast.risk + 1.0 - best.accepted > RISK_MAX;
+            return if is_risky { Step::Answer } else { Step::Submit(best.at) };
+        }
+        if outlook.n_busy > 0 && threshold.is_none() {
+            // The end of a task may come first. It makes room if slots are the limit.
+            let until = after(outlook.now, outlook.task);
+            let cycles =
+                if self.n_accepted > 0 { (n_jobs / float(outlook.n_busy)).clamp(1.0, CYCLES_MAX) } else { 1.0 };
+            let accepted = (forecast.accepted(until) + ENDS * self.posterior.by_any_slots()).min(1.0);
+            let cost = forecast.lost(outlook.now, until, n_jobs) * cycles + price * (1.0 - accepted);
+            if best.at > until || cost < best.cost {
+                return Step::End(until);
             }
-            if n_out > 0 {
-                return None;
+        }
+        Step::Submit(best.at)
+    }
+
+    fn forecast(&self, outlook: &Outlook<'_>) -> Forecast {
+        let slots = self.posterior.slots();
+        let by_slots = |n_more: usize| {
+            let n_busy = outlook.n_busy + n_more;
+            let trial = Trial {
+                left_at: outlook.now,
+                is_accepted: true,
+                n_busy_max: n_busy,
+                n_busy_min: n_busy,
+                n_undetected: outlook.n_undetected,
+            };
+            slots.iter().map(|slots| slots.accepts(&trial)).collect::<Vec<_>>()
+        };
+        let mut rows: Vec<(Bucket, &[f64])> =
+            self.posterior.rows().map(|(bucket, weights)| (*bucket, weights)).collect();
+        let mut risk = 0.0;
+        for (nth, left_at) in outlook.pending.iter().enumerate() {
+            let by_slots = by_slots(nth);
+            for (bucket, weights) in &mut rows {
+                let by_rate = bucket.accepts(*left_at);
+                risk +=
+                    weights.iter().zip(&by_slots).map(|(weight, free)| weight * (1.0 - by_rate * free)).sum::<f64>();
+                bucket.submitted(*left_at, by_rate > 0.5);
             }
         }
-        self.rate.next_at(n_out)
-    }
-
-    /// Records the end of a task, after which slots accept one more.
-    pub const fn ended(&mut self) {
-        self.has_test = true;
-    }
-
-    /// Records a submission that leaves.
-    pub fn sent(&mut self, now: Moment) {
-        self.has_test = false;
-        self.rate.sent(now);
-    }
-
-    /// Records an accepted submission. So many tasks may have ended undetected when it left.
-    pub fn accepted(&mut self, permit: SubmitPermit, n_undetected: usize, is_late: bool) {
-        self.n_accepted += 1;
-        if self.rate.is_before(permit.left_at()) {
-            // It occupied a slot at the first refusal already.
-            self.n_slots += 1;
-        } else if !is_late {
-            let likely = self.rate.likely(permit.left_at());
-            let n_beyond = (permit.n_accepted() + 1).saturating_sub(self.n_slots());
-            // More slots than these can only have been free if so many tasks had ended undetected.
-            let by_slots =
-                if n_beyond == 0 { 1.0 } else { DETECTED * power(UNDETECTED, n_beyond.saturating_sub(n_undetected)) };
-            self.weigh(by_slots / likely);
-        }
-        self.rate.accepted(permit.left_at());
-    }
-
-    /// Records a refused submission, with `n_others` accepted tasks in flight when it came to the provider.
-    pub fn refused(&mut self, permit: SubmitPermit, n_others: usize, is_late: bool, has_told: bool) {
-        self.n_refused += 1;
-        if !is_late {
-            self.n_tests += 1;
-            let likely = self.rate.likely(permit.left_at());
-            let by_slots = if n_others < self.n_slots() { UNLIKELY } else { 1.0 };
-            self.weigh(by_slots / (1.0 - likely));
-        }
-        self.rate.refused(permit.left_at(), has_told);
-    }
-
-    /// Weighs slots against a rate. A rate that has proved to be the cause remains it.
-    fn weigh(&mut self, ratio: f64) {
-        if self.odds > -SURE {
-            self.odds += ratio.ln();
-        }
+        let n_busy = outlook.n_busy + outlook.pending.len();
+        let alone = rows.last().map_or(&[] as &[f64], |(_, weights)| weights);
+        let limits = slots.iter().zip(alone).filter(|(slots, _)| slots.is_limit());
+        let n_free: f64 = limits.map(|(slots, weight)| weight * float(slots.0.saturating_sub(n_busy))).sum();
+        let by_slots = by_slots(outlook.pending.len());
+        let row = |(bucket, weights): (Bucket, &[f64])| {
+            let alone = weights.last().copied().unwrap_or(0.0);
+            (bucket, alone, weights.iter().zip(&by_slots).map(|(weight, free)| weight * free).sum())
+        };
+        Forecast { rows: rows.into_iter().map(row).collect(), risk, idle: n_free / outlook.task.max(TASK_MIN) }
     }
 
     /// Returns what is found; `None` as long as the search goes on.
-    pub fn found(&self) -> Option<FoundLimits> {
-        let is_known = self.odds > 0.0 || self.rate.rate().is_some();
-        let is_over = self.n_accepted >= ACCEPTED_MAX || (self.n_refused >= REFUSALS_MAX && is_known);
-        let slots = Some(FoundLimits { slots: Some(self.n_slots()), rate: None });
-        let rate = Some(FoundLimits { slots: None, rate: self.rate.rate() });
-        if self.rate.n_unbounded() >= UNBOUNDED {
-            Some(FoundLimits::default())
-        } else if self.odds > SURE {
-            slots
-        } else if self.odds < -SURE && self.rate.is_tight() {
-            rate
-        } else if is_over {
-            if self.odds > 0.0 { slots } else { rate }
-        } else {
-            None
+    pub fn found(&self, stake: Stake) -> Option<FoundLimits> {
+        let (by_rate, by_slots) = (self.posterior.by_rate(), self.posterior.by_any_slots());
+        let (mean, sigma) = self.posterior.log_rate();
+        let tight = (2.0 * stake.price(mean.exp()) / stake.n_jobs()).clamp(TIGHT_MIN, TIGHT_MAX);
+        let rate = Some((mean - sigma).exp());
+        let slots = Some(self.posterior.likeliest_slots());
+        if by_slots > SURE && by_rate < BESIDES_MAX {
+            return Some(FoundLimits { rate: None, slots });
         }
+        if by_rate > SURE && UNIFORM * sigma < tight {
+            if by_slots < 1.0 - SURE {
+                return Some(FoundLimits { rate, slots: None });
+            }
+            if by_slots > SURE {
+                return Some(FoundLimits { rate, slots });
+            }
+        }
+        if by_rate < 1.0 - SURE && by_slots < 1.0 - SURE {
+            return Some(FoundLimits::default());
+        }
+        let likelier = FoundLimits { rate: rate.filter(|_| by_rate > 0.5), slots: slots.filter(|_| by_slots > 0.5) };
+        (self.n_trials >= TRIALS_MAX).then_some(likelier)
     }
 }
 
-fn power(base: f64, n: usize) -> f64 {
-    (0..n.min(4)).fold(1.0, |product, _| product * base)
+impl Forecast {
+    /// Returns the probability that a submission at that moment is accepted.
+    fn accepted(&self, at: Moment) -> f64 {
+        self.rows.iter().map(|(bucket, _, free)| free * bucket.accepts(at)).sum()
+    }
+
+    /// Returns how many submissions are lost by a wait until that moment.
+    fn lost(&self, now: Moment, at: Moment, n_jobs: f64) -> f64 {
+        let lost: f64 = self.rows.iter().map(|(bucket, alone, _)| alone * bucket.lost_at(at).min(n_jobs)).sum();
+        lost + (self.idle * (at - now).as_secs_f64()).min(n_jobs)
+    }
+
+    /// Returns the moment that costs least. With a threshold it is the first one at which a submission is as likely to be accepted.
+    fn best(&self, now: Moment, n_jobs: f64, price: f64, threshold: Option<f64>) -> Choice {
+        let likely = self.rows.iter().filter(|(bucket, _, free)| bucket.is_limit() && *free > CONSIDERED);
+        let waits = likely.map(|(bucket, ..)| bucket.wait(now)).filter(|wait| *wait < WAIT_MAX);
+        let mut waits: Vec<f64> = waits.chain([0.0]).collect();
+        waits.sort_by(f64::total_cmp);
+        waits.dedup_by(|later, wait| *later - *wait < GRAIN + GRAIN_SHARE * *wait);
+        let mut best = Choice { at: now, accepted: 0.0, cost: f64::INFINITY };
+        for wait in waits {
+            let at = after(now, wait);
+            let accepted = self.accepted(at);
+            let choice = Choice { at, accepted, cost: self.lost(now, at, n_jobs) + (1.0 - accepted) * price };
+            if threshold.is_some_and(|threshold| accepted >= threshold) {
+                return choice;
+            }
+            if choice.cost < best.cost - 1e-6 {
+                best = choice;
+            }
+        }
+        best
+    }
+}
+
+fn after(now: Moment, seconds: f64) -> Moment {
+    now + Duration::from_secs_f64(seconds)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+const fn float(n: usize) -> f64 {
+    n as f64
 }

@@ -7,15 +7,14 @@ use crate::model::time::Moment;
 pub struct SubmitPermit {
     left_at: Moment,
     n_others: usize,
-    n_accepted: usize,
-    n_ended: usize,
+    number: u64,
     has_token: bool,
 }
 
 impl SubmitPermit {
     /// Creates the permit of a submission that leaves now with `n_others` other tasks in flight, submissions under way included.
     pub const fn new(left_at: Moment, n_others: usize) -> Self {
-        Self { left_at, n_others, n_accepted: n_others, n_ended: 0, has_token: false }
+        Self { left_at, n_others, number: 0, has_token: false }
     }
 
     /// Returns this permit, which keeps whether a known rate certainly had a token for the submission.
@@ -24,10 +23,10 @@ impl SubmitPermit {
         Self { has_token, ..self }
     }
 
-    /// Returns this permit with the number of accepted tasks in flight, and the number of tasks that had ended.
+    /// Returns this permit with the number of the submission.
     #[must_use]
-    pub const fn with_accepted(self, n_accepted: usize, n_ended: usize) -> Self {
-        Self { n_accepted, n_ended, ..self }
+    pub const fn with_number(self, number: u64) -> Self {
+        Self { number, ..self }
     }
 
     /// Returns when the submission left.
@@ -40,14 +39,9 @@ impl SubmitPermit {
         self.n_others
     }
 
-    /// Returns how many accepted tasks were in flight.
-    pub const fn n_accepted(&self) -> usize {
-        self.n_accepted
-    }
-
-    /// Returns how many tasks had ended.
-    pub const fn n_ended(&self) -> usize {
-        self.n_ended
+    /// Returns the number of the submission, in the order in which they left.
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// Returns whether a known rate certainly had a token for the submission.

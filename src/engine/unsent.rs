@@ -18,8 +18,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 impl Engine {
     /// Returns a job whose submission was not sent to those that wait.
     pub(super) fn unsent(&mut self, now: Moment, id: JobId) {
-        self.ticket(id);
-        self.lane.submit_unsent();
+        let permit = self.ticket(id);
+        self.lane.submit_unsent(now, permit);
         self.model_quotas.answered(&self.jobs[&id].job.request.model, id);
         self.tracked(id).is_in_flight = false;
         self.settle(id, Settled::Free);

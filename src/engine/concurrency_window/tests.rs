@@ -131,3 +131,16 @@ fn tasks_of_an_earlier_process_are_known_to_be_taken() {
     window.found(300);
     assert_eq!(window.room(0), 300);
 }
+
+/// Goal: few jobs do not pay for a refusal that finds nothing for them. Method: the same window with few jobs left, with many, and with any number.
+#[test]
+fn few_jobs_repay_no_probe() {
+    let mut window = ConcurrencyWindow::new(Concurrency::Auto);
+    window.limit_to(4);
+    (0..100).for_each(|_| window.accepted(3, 0));
+    let mut room = |n_jobs| {
+        window.expect_jobs(n_jobs);
+        window.room(0)
+    };
+    assert_eq!([room(Some(100)), room(Some(1000)), room(None)], [4, 5, 5]);
+}

@@ -47,7 +47,7 @@ fn run(service: Service, n_jobs: usize) -> Run {
                 ends.push(end);
             } else {
                 n_refused += 1;
-                learner.refused(at(now), permit, false);
+                learner.refused(at(now), permit, None);
             }
         }
         for _ in ends.extract_if(.., |end| *end <= now) {
@@ -108,11 +108,11 @@ fn nothing_is_held_back_without_a_limit() {
 fn a_single_refusal_begins_no_search() {
     let mut learner = LimitLearner::new(Concurrency::Auto, false);
     let permits = [learner.take(at(0), 0), learner.take(at(0), 1)];
-    learner.refused(at(40), permits[0], false);
+    learner.refused(at(40), permits[0], None);
     assert_eq!(learner.check(at(40), 1), Err(LimitedBy::Answers));
     learner.accepted(at(41), permits[1]);
     assert_eq!(learner.check(at(41), 1), Ok(()), "one refusal may be random");
     let permit = learner.take(at(41), 1);
-    learner.refused(at(81), permit, false);
+    learner.refused(at(81), permit, None);
     assert!(learner.is_in_doubt(), "two in a row are a limit, of slots or of a rate");
 }
