@@ -264,7 +264,7 @@ impl LimitLearner {
 
     /// Learns from the answers that are in order.
     fn drain(&mut self, now: Moment) {
-        while let Some(trial) = self.order.next() {
+        while let Some(trial) = self.order.pop() {
             let trial = Trial { n_undetected: self.undetected(trial.n_busy_max), ..trial };
             if let Some(search) = &mut self.search {
                 search.observe(trial);

@@ -235,7 +235,9 @@ impl LimitPosterior {
         let gap = self.first.gap_accepted;
         for (bucket, weights) in self.buckets.iter().zip(self.weights.chunks_mut(self.slots.len())) {
             if bucket.size <= 1.0 && bucket.rate * gap < GAP_SHARE {
-                weights.iter_mut().for_each(|weight| *weight *= STRAY);
+                for weight in weights {
+                    *weight *= STRAY;
+                }
             }
         }
         self.normalise();

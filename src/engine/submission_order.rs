@@ -106,7 +106,7 @@ impl SubmissionOrder {
     }
 
     /// Takes the next answer; `None` if one to an earlier submission is awaited.
-    pub fn next(&mut self) -> Option<Trial> {
+    pub fn pop(&mut self) -> Option<Trial> {
         loop {
             let first = *self.sent.front()?;
             let is_with = |sent: &Sent| sent.left_at == first.left_at && sent.answer == Answer::Awaited;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn taken(order: &mut SubmissionOrder) -> Vec<(i64, bool, usize)> {
-        std::iter::from_fn(|| order.next())
+        std::iter::from_fn(|| order.pop())
             .map(|trial| (trial.left_at.micros() / 1000, trial.is_accepted, trial.n_busy_max))
             .collect()
     }
