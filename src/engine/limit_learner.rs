@@ -17,9 +17,8 @@ const OUT_SOON: usize = 8;
 const OUT_GROWTH: usize = 4;
 const OUT_PART: usize = 6;
 
-/// Consecutive refusals that begin a search: by default, and where the user has set a limit, so that refusals are more likely random.
+/// Consecutive refusals that begin a search.
 const RUN: usize = 2;
-const RUN_TOLD: usize = 3;
 
 /// Number of submissions after which refusals no longer begin a search, and the maximum number of searches.
 const ACCEPTED_MAX: usize = 2_000;
@@ -211,11 +210,17 @@ impl LimitLearner {
     fn is_unproven(&self, n_out: usize) -> bool {
         let n = self.n_accepted + self.n_found;
         let n_max = (OUT_FIRST + n / OUT_GROWTH).min(OUT_SOON).max(n / OUT_PART);
-        let is_suspicious = (!self.run.is_empty() || self.order.has_refused()) && self.may_search();
+        let is_suspicious = (!self.run.is_empty() || self.order.has_refused()) && self.is_watchful();
         (is_suspicious && n_out > 0) || (self.is_free() && n_out >= n_max)
     }
 
+    /// Returns whether a search may begin. Where the user has set a limit, refusals are more likely random, and none does.
     fn may_search(&self) -> bool {
+        !self.is_told && self.is_watchful()
+    }
+
+    /// Returns whether refusals may still show a limit that is not known.
+    fn is_watchful(&self) -> bool {
         self.n_searches < SEARCHES_MAX
             && self.n_accepted < ACCEPTED_MAX
             && !self.limiter.is_chance_trusted()
@@ -286,7 +291,7 @@ impl LimitLearner {
 
     /// Begins a search if enough refusals have come one after the other.
     fn begin_search(&mut self, now: Moment) {
-        if self.run.len() < if self.is_told { RUN_TOLD } else { RUN } {
+        if self.run.len() < RUN {
             return;
         }
         let first = FirstRefusal {
