@@ -132,7 +132,8 @@ fn tasks_of_an_earlier_process_are_known_to_be_taken() {
     assert_eq!(window.room(0), 300);
 }
 
-/// Goal: few jobs do not pay for a refusal that finds nothing for them. Method: the same window with few jobs left, with many, and with any number.
+/// Goal: few jobs do not pay for a refusal that finds nothing for them. Method: the same window with few jobs left, with many, and with
+/// an unknown number.
 #[test]
 fn few_jobs_repay_no_probe() {
     let mut window = ConcurrencyWindow::new(Concurrency::Auto);

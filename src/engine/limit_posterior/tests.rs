@@ -52,7 +52,8 @@ fn acceptances_beyond_the_slots_show_a_rate() {
     assert!(posterior.by_rate() > 0.99 && posterior.by_any_slots() < 0.01);
 }
 
-/// Goal: a bucket for a single token is known by its gaps, within a few per cent. Method: gaps of 0.49 s are refused, and gaps of 0.51 s accepted.
+/// Goal: a bucket for a single token is known by its gaps, within a few per cent. Method: gaps of 0.49 s are refused, and
+/// gaps of 0.51 s accepted.
 #[test]
 fn gaps_bound_the_rate_of_a_single_token() {
     let refusal = FirstRefusal { at: at(0), last_accepted: Some(at(0)), gap_accepted: f64::INFINITY, n_busy: 1 };
