@@ -79,7 +79,7 @@ impl Lane {
             submits_max: limits.submits_max.max(in_two_seconds(limits.rate)),
             polls_max: limits.polls_max,
             has_answered: false,
-            per_second: limits.rate.map(per_second),
+            per_second: limits.rate.map(Rate::per_second),
             is_fixed: limits.concurrency != Concurrency::Auto,
             slow: None,
             is_blocked: false,
@@ -391,11 +391,7 @@ impl Lane {
 /// Returns the submissions of two seconds, within bounds. A configured rate is thus kept although answers take time.
 fn in_two_seconds(rate: Option<Rate>) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and SUBMITS_MAX")]
-    rate.map_or(0, |rate| (2.0 * per_second(rate)).min(SUBMITS_MAX) as usize)
-}
-
-fn per_second(rate: Rate) -> f64 {
-    f64::from(rate.count.get()) / rate.per.as_secs_f64()
+    rate.map_or(0, |rate| (2.0 * rate.per_second()).min(SUBMITS_MAX) as usize)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::adaptive_limiter::AdaptiveLimiter;
 use crate::engine::limit_posterior::FirstRefusal;
-use crate::engine::limit_search::{LimitSearch, Outlook, Stake, Step};
+use crate::engine::limit_search::{LimitSearch, SearchStep, Stake, SubmitOutlook};
 use crate::engine::submission_order::{SubmissionOrder, Trial};
 use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
 use crate::model::limits::Concurrency;
@@ -169,10 +169,10 @@ impl LimitLearner {
             }
             let pending = self.order.pending();
             return match search.next(&self.outlook(now, &pending)) {
-                Step::Submit(at) if at <= now => Ok(()),
-                Step::Submit(at) if search.rate().is_some() => Err(LimitedBy::Rate(at)),
-                Step::Submit(at) | Step::End(at) => Err(LimitedBy::Slots(Some(at))),
-                Step::Answer => Err(LimitedBy::Slots(None)),
+                SearchStep::Submit(at) if at <= now => Ok(()),
+                SearchStep::Submit(at) if search.rate().is_some() => Err(LimitedBy::Rate(at)),
+                SearchStep::Submit(at) | SearchStep::End(at) => Err(LimitedBy::Slots(Some(at))),
+                SearchStep::Answer => Err(LimitedBy::Slots(None)),
             };
         }
         if self.is_unproven(self.n_out) {
@@ -184,11 +184,11 @@ impl LimitLearner {
         self.limiter.next_at(now).map_or(Ok(()), |next_at| Err(LimitedBy::Rate(next_at)))
     }
 
-    fn outlook<'a>(&self, now: Moment, pending: &'a [Moment]) -> Outlook<'a> {
+    fn outlook<'a>(&self, now: Moment, pending: &'a [Moment]) -> SubmitOutlook<'a> {
         let n_busy = self.n_accepted_in_flight();
         let elapsed = self.started_at.map_or(0.0, |at| (now - at).as_secs_f64());
         let task = self.task.unwrap_or_else(|| elapsed.max(TASK_MIN));
-        Outlook { now, n_busy, n_undetected: self.undetected(n_busy), pending, stake: self.stake, task }
+        SubmitOutlook { now, n_busy, n_undetected: self.undetected(n_busy), pending, stake: self.stake, task }
     }
 
     /// Returns whether there is room for one more task.

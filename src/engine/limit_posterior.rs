@@ -76,7 +76,7 @@ pub struct FirstRefusal {
 
 /// Token bucket that a provider may have.
 #[derive(Clone, Copy, Debug)]
-pub struct Bucket {
+pub struct TokenBucket {
     /// Rate in tokens per second; infinite without a limit.
     rate: f64,
     size: f64,
@@ -86,7 +86,7 @@ pub struct Bucket {
     at: Moment,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Returns whether it limits submissions.
     pub const fn is_limit(&self) -> bool {
         self.rate.is_finite()
@@ -159,7 +159,7 @@ pub struct LimitPosterior {
     /// Ratio of two neighbouring rates.
     step: f64,
     /// Buckets, the last of which limits nothing.
-    buckets: Vec<Bucket>,
+    buckets: Vec<TokenBucket>,
     /// Numbers of slots, the last of which limits nothing.
     slots: Vec<Slots>,
     /// Weight of each bucket with each number of slots, which follow each other.
@@ -181,7 +181,7 @@ impl LimitPosterior {
         let slots: Vec<Slots> = (least..=n_slots).chain([usize::MAX]).map(Slots).collect();
         let buckets = buckets(&first, &rates);
         let each = 1.0 / float(slots.len() - 1);
-        let weight = |bucket: &Bucket, slots: &Slots| match (bucket.is_limit(), slots.is_limit()) {
+        let weight = |bucket: &TokenBucket, slots: &Slots| match (bucket.is_limit(), slots.is_limit()) {
             (true, false) => BY_RATE * bucket.prior,
             (false, true) => favour * BY_SLOTS * each,
             (true, true) => BY_BOTH * bucket.prior * each,
@@ -199,7 +199,7 @@ impl LimitPosterior {
     }
 
     /// Returns each bucket with its weights, one for each number of slots. They sum up to 1.
-    pub fn rows(&self) -> impl Iterator<Item = (&Bucket, &[f64])> {
+    pub fn rows(&self) -> impl Iterator<Item = (&TokenBucket, &[f64])> {
         self.buckets.iter().zip(self.weights.chunks(self.slots.len()))
     }
 
@@ -332,21 +332,21 @@ impl LimitPosterior {
 }
 
 /// Returns the buckets for these rates, each with its prior probability, and one without a limit.
-fn buckets(first: &FirstRefusal, rates: &[(f64, f64)]) -> Vec<Bucket> {
+fn buckets(first: &FirstRefusal, rates: &[(f64, f64)]) -> Vec<TokenBucket> {
     let mut buckets = vec![];
     for (rate, prior) in rates.iter().copied() {
         for size in SIZES {
             if size <= 1.0 {
                 // The last acceptance has emptied it.
                 let at = first.last_accepted.unwrap_or(first.at);
-                buckets.push(Bucket { rate, size, prior: prior * SINGLE, tokens: 0.0, at });
+                buckets.push(TokenBucket { rate, size, prior: prior * SINGLE, tokens: 0.0, at });
             } else {
                 let prior = prior * SEVERAL / float(CONTENTS.len());
-                buckets.extend(CONTENTS.map(|tokens| Bucket { rate, size, prior, tokens, at: first.at }));
+                buckets.extend(CONTENTS.map(|tokens| TokenBucket { rate, size, prior, tokens, at: first.at }));
             }
         }
     }
-    buckets.push(Bucket { rate: f64::INFINITY, size: f64::INFINITY, prior: 1.0, tokens: 0.0, at: first.at });
+    buckets.push(TokenBucket { rate: f64::INFINITY, size: f64::INFINITY, prior: 1.0, tokens: 0.0, at: first.at });
     buckets
 }
 

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::engine::limit_posterior::{Bucket, FirstRefusal, LimitPosterior};
+use crate::engine::limit_posterior::{FirstRefusal, LimitPosterior, TokenBucket};
 use crate::engine::submission_order::Trial;
 use crate::model::time::Moment;
 
@@ -100,7 +100,7 @@ impl Stake {
 
 /// What is known when a submission could leave.
 #[derive(Clone, Copy, Debug)]
-pub struct Outlook<'a> {
+pub struct SubmitOutlook<'a> {
     /// Present moment.
     pub now: Moment,
     /// Accepted tasks in flight, and those of them that may have ended undetected.
@@ -117,7 +117,7 @@ pub struct Outlook<'a> {
 
 /// Next step of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum SearchStep {
     /// Submission at that moment.
     Submit(Moment),
     /// Wait for the end of a task, and a new decision at that moment.
@@ -135,7 +135,7 @@ pub struct LimitSearch {
     /// Says whether the last answer in order was a refusal.
     is_refused: bool,
     /// Last decision, with the numbers of tasks in flight and of submissions under way for which it was made.
-    decided: Cell<Option<(Step, usize, usize)>>,
+    decided: Cell<Option<(SearchStep, usize, usize)>>,
 }
 
 /// Moment at which a submission may leave.
@@ -148,7 +148,7 @@ struct Choice {
 
 /// Buckets as they will be after the submissions under way, each with its weight without slots, and the probability that slots are free.
 struct Forecast {
-    rows: Vec<(Bucket, f64, f64)>,
+    rows: Vec<(TokenBucket, f64, f64)>,
     /// Expected number of refusals among the submissions under way.
     risk: f64,
     /// Free slots that are expected, per second of a task.
@@ -194,11 +194,11 @@ impl LimitSearch {
     }
 
     /// Returns the next step.
-    pub fn next(&self, outlook: &Outlook<'_>) -> Step {
+    pub fn next(&self, outlook: &SubmitOutlook<'_>) -> SearchStep {
         let known = (outlook.n_busy, outlook.pending.len());
         if let Some((step, n_busy, n_pending)) = self.decided.get()
             && (n_busy, n_pending) == known
-            && !matches!(step, Step::End(at) if at <= outlook.now)
+            && !matches!(step, SearchStep::End(at) if at <= outlook.now)
         {
             return step;
         }
@@ -207,10 +207,10 @@ impl LimitSearch {
         step
     }
 
-    fn decide(&self, outlook: &Outlook<'_>) -> Step {
+    fn decide(&self, outlook: &SubmitOutlook<'_>) -> SearchStep {
         if self.is_refused && outlook.pending.is_empty() && outlook.stake.wait > 0.0 {
             // The provider has named the wait, for which the caller holds submissions back.
-            return Step::Submit(outlook.now);
+            return SearchStep::Submit(outlook.now);
         }
         let forecast = self.forecast(outlook);
         let n_jobs = outlook.stake.n_jobs();
@@ -223,7 +223,7 @@ impl LimitSearch {
         let best = forecast.best(outlook.now, n_jobs, price, threshold);
         if !outlook.pending.is_empty() {
             let is_risky = forecast.risk + 1.0 - best.accepted > RISK_MAX;
-            return if is_risky { Step::Answer } else { Step::Submit(best.at) };
+            return if is_risky { SearchStep::Answer } else { SearchStep::Submit(best.at) };
         }
         if outlook.n_busy > 0 && threshold.is_none() {
             // The end of a task may come first. It makes room if slots are the limit.
@@ -233,13 +233,13 @@ impl LimitSearch {
             let accepted = (forecast.accepted(until) + ENDS * self.posterior.by_any_slots()).min(1.0);
             let cost = forecast.lost(outlook.now, until, n_jobs) * cycles + price * (1.0 - accepted);
             if best.at > until || cost < best.cost {
-                return Step::End(until);
+                return SearchStep::End(until);
             }
         }
-        Step::Submit(best.at)
+        SearchStep::Submit(best.at)
     }
 
-    fn forecast(&self, outlook: &Outlook<'_>) -> Forecast {
+    fn forecast(&self, outlook: &SubmitOutlook<'_>) -> Forecast {
         let slots = self.posterior.slots();
         let by_slots = |n_more: usize| {
             let n_busy = outlook.n_busy + n_more;
@@ -252,7 +252,7 @@ impl LimitSearch {
             };
             slots.iter().map(|slots| slots.accepts(&trial)).collect::<Vec<_>>()
         };
-        let mut rows: Vec<(Bucket, &[f64])> =
+        let mut rows: Vec<(TokenBucket, &[f64])> =
             self.posterior.rows().map(|(bucket, weights)| (*bucket, weights)).collect();
         let mut risk = 0.0;
         for (nth, left_at) in outlook.pending.iter().enumerate() {
@@ -269,7 +269,7 @@ impl LimitSearch {
         let limits = slots.iter().zip(alone).filter(|(slots, _)| slots.is_limit());
         let n_free: f64 = limits.map(|(slots, weight)| weight * float(slots.0.saturating_sub(n_busy))).sum();
         let by_slots = by_slots(outlook.pending.len());
-        let row = |(bucket, weights): (Bucket, &[f64])| {
+        let row = |(bucket, weights): (TokenBucket, &[f64])| {
             let alone = weights.last().copied().unwrap_or(0.0);
             (bucket, alone, weights.iter().zip(&by_slots).map(|(weight, free)| weight * free).sum())
         };

@@ -228,6 +228,11 @@ impl Rate {
     pub fn interval(self) -> Duration {
         self.per / self.count.get()
     }
+
+    /// Returns the mean number of requests in a second.
+    pub fn per_second(self) -> f64 {
+        f64::from(self.count.get()) / self.per.as_secs_f64()
+    }
 }
 
 /// Error for a text that is not a [`Rate`].

@@ -1,7 +1,7 @@
 //! Budget of submissions that several processes of a run share: its rate, its tasks in flight, requests for both, and
 //! pauses for all.
 
-use super::{Lane, in_two_seconds, per_second};
+use super::{Lane, in_two_seconds};
 use crate::engine::reserved_rate::ReservedRate;
 use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
@@ -21,7 +21,7 @@ impl Lane {
             Some(reserved) => reserved.set_rate(rate),
             None => self.reserved = Some(ReservedRate::new(Some(rate), false)),
         }
-        self.per_second = Some(per_second(rate.rate));
+        self.per_second = Some(rate.rate.per_second());
         self.submits_max = self.submits_max.max(in_two_seconds(Some(rate.rate)));
     }
 
