@@ -49,7 +49,8 @@ impl PostgresRun {
     }
 
     /// Reserves times. The first statement locks the row of the limits. The second one sees what a transaction that had the lock before has
-    /// reserved, and what was recorded meanwhile.
+    /// reserved, and what was recorded meanwhile. Its time is that after the wait for the lock: with the earlier one of its transaction, it would
+    /// take the next time for one of a clock that was set back, and move it back to times that are reserved.
     pub(super) async fn write_reservation(
         &self,
         worker: WorkerId,
@@ -62,7 +63,7 @@ impl PostgresRun {
         let sql = format!(
             "SELECT FROM {{pace}} FOR UPDATE; \
              WITH own AS (SELECT id FROM {{workers}} WHERE id = {id} AND is_live AND n_requests < {n}), \
-             clock AS (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now, {TIMELINE} AS timeline, \
+             clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now, {TIMELINE} AS timeline, \
                  (SELECT coalesce(sum(totals[3]), 0) + {held} + coalesce(sum(n_held) FILTER (WHERE is_live AND id <> {id}), 0) \
                      FROM {{workers}})::bigint AS used), \
              taken AS (UPDATE {{pace}} SET (first_time, n_reserved, next_time, generation) = ( \
