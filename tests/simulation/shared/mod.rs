@@ -308,8 +308,9 @@ fn forget(n_seeds: u64) -> Sums {
     let (expected, mut sums) = (expected(JOBS), Sums::default());
     for seed in 0..n_seeds {
         let _culprit = Culprit(format!("forgetful, seed {seed}"));
-        let limits = Limits { rate: "20/m".parse().ok(), ..limits(seed) };
-        sums.add(&play(Play { is_forgetful: true, limits, ..Play::of(seed) }, &expected, never));
+        // Without a rate nearly all jobs are claimed before the first writes are forgotten. A job whose claim and submission are both forgotten may
+        // be paid for once more by another worker: see what is promised in docs/many-machines.md.
+        sums.add(&play(Play { is_forgetful: true, ..Play::of(seed) }, &expected, never));
     }
     println!("a forgetful server: {sums:?}");
     sums
