@@ -31,6 +31,7 @@
 //! |---|---|
 //! | run, resume, watch, stop | [`run::batch`], [`run::run`] |
 //! | run parts on several machines, and merge them | [`manifest::source::Source::partition`], [`run::merge`] |
+//! | share one run among machines (feature `postgres`) | `run::shared` |
 //! | retry, redo, verify, make a gallery, export a dataset | [`run::retry`], [`run::redo`], [`run::verify`], [`run::gallery`], [`run::export`] |
 //! | set rates, limits and policies | [`model::limits::Limits`] |
 //! | choose the provider, or the simulator | [`provider::registry`], [`provider::config::ProviderConfig`] |
