@@ -73,5 +73,6 @@ pub mod store {
         pub use crate::store::shared::ledger::SharedLedger;
         pub use crate::store::shared::memory::MemoryServer;
         pub use crate::store::shared::options::{ReadClock, SharedOptions};
+        pub use crate::store::shared::recent_testimonies::RecentTestimonies;
     }
 }

@@ -40,6 +40,7 @@ use crate::store::settings::WriteSettings;
 use crate::store::shared::backend::{WorkerId, WorkerProfile};
 use crate::store::shared::ledger::SharedLedger;
 use crate::store::shared::options::SharedOptions;
+use crate::store::shared::recent_testimonies::RecentTestimonies;
 use crate::store::spec::OpenOptions;
 use crate::store::{JobScope, RunWriter, stores};
 
@@ -140,6 +141,7 @@ struct Workplace<'a> {
     limits: Limits,
     rate: Option<StartLimit<SharedRate>>,
     places: Option<StartLimit<NonZeroU32>>,
+    testimonies: Arc<RecentTestimonies>,
     style: OutputOptions,
     /// Warning about the server; `None` if there is none.
     warning: Option<String>,
@@ -201,6 +203,7 @@ impl<'a> Workplace<'a> {
             limits,
             rate,
             places,
+            testimonies: Arc::default(),
             style,
             warning,
         })
@@ -233,7 +236,8 @@ impl<'a> Workplace<'a> {
         let usual = SharedOptions::new(self.options.address.to_string().into());
         let options = SharedOptions { ttl: self.options.silence_max, ..usual };
         let read_clock = Arc::new(move || clock.now());
-        let joined = SharedLedger::join(Arc::clone(&self.server), (worker, profile()), options, read_clock);
+        let (server, testimonies) = (Arc::clone(&self.server), Arc::clone(&self.testimonies));
+        let joined = SharedLedger::join(server, (worker, profile()), testimonies, options, read_clock);
         let mut ledger = joined.await?;
         let ended = driver::drive(fleet, &mut ledger, reporters, &context, &clock, stops).await;
         // No other worker can resume what this one has begun to download.

@@ -1,4 +1,5 @@
-//! Keeper of a worker's row: renews it, and takes over workers that are silent. It runs beside the driver, which may be waiting.
+//! Keeper of a worker's row: renews it, leaves testimonies again, and takes over workers that are silent. It runs beside the driver, which
+//! may be waiting.
 
 use std::sync::Arc;
 
@@ -10,13 +11,22 @@ use crate::store::shared::backend::{Renewal, SharedBackend};
 use crate::store::shared::link::Link;
 use crate::store::shared::observer::Observer;
 use crate::store::shared::outbox::Outbox;
+use crate::store::shared::recent_testimonies::RecentTestimonies;
 
-/// Renews the worker and observes the others, until the worker is fenced.
-pub(super) async fn keep<B: SharedBackend + ?Sized>(link: Arc<Link<B>>, outbox: Arc<Mutex<Outbox>>) {
+/// What a worker knows: its writes, and the testimonies of its process.
+type Known = (Arc<Mutex<Outbox>>, Arc<RecentTestimonies>);
+
+/// Renews the worker and observes the others, until the worker is fenced. Testimonies are left again for as long as the session lasts.
+pub(super) async fn keep<B: SharedBackend + ?Sized>(link: Arc<Link<B>>, (outbox, testimonies): Known) {
     let every = link.options.renewed_every();
     let mut observer = Observer::new(link.options.ttl, every);
-    while !link.is_fenced() {
+    loop {
+        // A server that does not answer is asked again.
+        drop(testimonies.leave_again(&link).await);
         sleep(every).await;
+        if link.is_fenced() {
+            continue;
+        }
         // A commit has renewed it.
         if !link.has_written_within(every / 2) && renew(&link, &outbox).await.is_err() {
             // The driver meets the error with its next write.

@@ -26,6 +26,7 @@ use crate::store::shared::keeper;
 use crate::store::shared::link::Link;
 use crate::store::shared::options::{ReadClock, SharedOptions};
 use crate::store::shared::outbox::Outbox;
+use crate::store::shared::recent_testimonies::RecentTestimonies;
 use crate::store::shared::reserve;
 use crate::store::totals::Totals;
 use crate::store::{Ledger, Loaded, RunRequest, TaskOwner};
@@ -44,6 +45,7 @@ pub struct SharedLedger<B: SharedBackend + ?Sized + 'static> {
     link: Arc<Link<B>>,
     outbox: Arc<Mutex<Outbox>>,
     held: HeldJobs,
+    testimonies: Arc<RecentTestimonies>,
     keeper: AbortHandle,
     /// Jobs of the largest block so far.
     block_jobs: usize,
@@ -62,10 +64,12 @@ impl<B: SharedBackend + ?Sized> Drop for SharedLedger<B> {
 }
 
 impl<B: SharedBackend + ?Sized> SharedLedger<B> {
-    /// Joins a run as a new worker. Needs a runtime, on which the worker is renewed until the ledger is dropped.
+    /// Joins a run as a new worker. Needs a runtime, on which the worker is renewed until the ledger is dropped. `testimonies` are those of
+    /// earlier workers of this process.
     pub async fn join(
         backend: Arc<B>,
         worker: (WorkerId, WorkerProfile),
+        testimonies: Arc<RecentTestimonies>,
         options: SharedOptions,
         clock: ReadClock,
     ) -> Result<Self, LedgerError> {
@@ -78,8 +82,9 @@ impl<B: SharedBackend + ?Sized> SharedLedger<B> {
         })
         .await?;
         link.written(sent_at);
-        let keeper = tokio::spawn(keeper::keep(Arc::clone(&link), Arc::clone(&outbox))).abort_handle();
-        Ok(Self { link, outbox, held: HeldJobs::default(), keeper, block_jobs: BLOCK_JOBS })
+        let known = (Arc::clone(&outbox), Arc::clone(&testimonies));
+        let keeper = tokio::spawn(keeper::keep(Arc::clone(&link), known)).abort_handle();
+        Ok(Self { link, outbox, held: HeldJobs::default(), testimonies, keeper, block_jobs: BLOCK_JOBS })
     }
 
     /// Ends the session: other workers may claim what is left at once. Without an answer in time, they take it over later.
@@ -116,14 +121,22 @@ impl<B: SharedBackend + ?Sized> SharedLedger<B> {
         if !matches!(error, LedgerError::Fenced { .. } | LedgerError::Forgotten { .. }) {
             return error;
         }
-        let evidence = self.outbox.lock().await.evidence();
         let link = &self.link;
+        let evidence = self.keep_evidence().await;
         let told = async {
             link.call(|backend| backend.testify(link.worker, &evidence)).await?;
             // The blocks that are left rest, so that the answers under way can be testified too.
             link.call(|backend| backend.leave(link.worker, link.options.ttl)).await
         };
         told.await.err().unwrap_or(error)
+    }
+
+    /// Returns what other workers cannot know of this one's submissions. It is kept, with what the server may still forget.
+    async fn keep_evidence(&self) -> Vec<(i64, Testimony)> {
+        let outbox = self.outbox.lock().await;
+        let missing = outbox.evidence();
+        self.testimonies.keep(self.link.now(), outbox.written_evidence().chain(missing.clone()));
+        missing
     }
 
     /// Marks blocks as done in which no event is to be recorded.
@@ -258,8 +271,9 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
         let mut testimonies: Vec<_> = known.collect();
         async move {
             if is_first {
-                testimonies = self.outbox.lock().await.evidence();
+                testimonies = self.keep_evidence().await;
             }
+            self.testimonies.keep(self.link.now(), testimonies.clone());
             self.link.call(|backend| backend.testify(self.link.worker, &testimonies)).await
         }
         .boxed()

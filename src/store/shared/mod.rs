@@ -20,5 +20,6 @@ mod memory_rows;
 mod observer;
 pub(crate) mod options;
 mod outbox;
+pub(crate) mod recent_testimonies;
 mod reserve;
 mod server_clock;

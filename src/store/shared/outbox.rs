@@ -13,6 +13,9 @@ use crate::store::shared::backend::{
 };
 use crate::store::shared::link::{Link, Outage};
 
+#[cfg(test)]
+mod tests;
+
 /// Rough size of one event, or of one state, in bytes.
 const ITEM_BYTES: usize = 256;
 
@@ -97,6 +100,10 @@ impl Outbox {
     pub(super) async fn flush<B: SharedBackend + ?Sized>(&mut self, link: &Link<B>) -> Result<(), LedgerError> {
         let mut outage = Outage::new(link.now());
         while self.n_written < self.n_last {
+            // The server may not know yet that others have the jobs of this worker.
+            if link.is_fenced() {
+                return Err(link.fenced());
+            }
             let n = self.n_written + 1;
             let Some(place) = self.place(n) else {
                 link.fence();
@@ -113,7 +120,10 @@ impl Outbox {
                 }
                 // It happened before, and its answer was lost. When it happened is not known, so that it extends no lease.
                 Ok(Numbered::LastIs(last)) if last >= n => match self.found(link, place).await {
-                    Ok(blocks) => self.acknowledge(link, place, blocks),
+                    Ok(blocks) => {
+                        self.check_claim(link, place, &blocks)?;
+                        self.acknowledge(link, place, blocks);
+                    }
                     Err(error) => outage.wait(link, error).await?,
                 },
                 Ok(Numbered::LastIs(last)) if last < self.n_written => self.n_written = last,
@@ -196,14 +206,27 @@ impl Outbox {
 
     /// Returns what writes that the server does not have say about accepted submissions, by row.
     pub(super) fn evidence(&self) -> Vec<(i64, Testimony)> {
-        let n_missing = usize::try_from(self.n_last - self.n_written).unwrap_or(usize::MAX);
-        let first = self.entries.len().saturating_sub(n_missing);
-        let commits = self.entries.iter().skip(first).filter_map(|entry| match &entry.write {
-            SharedWrite::Commit(commit) => Some(commit),
-            SharedWrite::Claim(_) => None,
-        });
-        commits.flat_map(|commit| &commit.jobs).filter_map(evidence).collect()
+        evidence_of(self.entries.iter().skip(self.n_acknowledged())).collect()
     }
+
+    /// Returns what acknowledged writes say about accepted submissions, by row, as far as they are still kept.
+    pub(super) fn written_evidence(&self) -> impl Iterator<Item = (i64, Testimony)> {
+        evidence_of(self.entries.iter().take(self.n_acknowledged()))
+    }
+
+    /// Returns how many of the writes that are kept the server has, as far as is known.
+    fn n_acknowledged(&self) -> usize {
+        let n_missing = usize::try_from(self.n_last - self.n_written).unwrap_or(usize::MAX);
+        self.entries.len().saturating_sub(n_missing)
+    }
+}
+
+fn evidence_of<'a>(entries: impl Iterator<Item = &'a Entry>) -> impl Iterator<Item = (i64, Testimony)> {
+    let commits = entries.filter_map(|entry| match &entry.write {
+        SharedWrite::Commit(commit) => Some(commit),
+        SharedWrite::Claim(_) => None,
+    });
+    commits.flat_map(|commit| &commit.jobs).filter_map(evidence)
 }
 
 /// Returns the testimony about the last submission of a job; `None` if it is not known to be accepted.

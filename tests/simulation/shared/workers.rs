@@ -18,7 +18,7 @@ use promptbatch::internals::engine::turn::StopReason;
 use promptbatch::internals::store::MemoryLedger;
 use promptbatch::internals::store::Totals;
 use promptbatch::internals::store::shared::{
-    MemoryServer, ReadClock, SharedBackend, SharedLedger, SharedOptions, WorkerId, WorkerProfile,
+    MemoryServer, ReadClock, RecentTestimonies, SharedBackend, SharedLedger, SharedOptions, WorkerId, WorkerProfile,
 };
 use promptbatch::model::event::EventKind;
 use promptbatch::model::job::{Job, JobId};
@@ -134,10 +134,12 @@ impl SharedWorld {
 
     /// Runs one worker, process after process, until the run is over.
     async fn work(&self, number: u64, limits: &Limits, crash: &impl Fn(u64, u64) -> Crash) {
+        let mut testimonies = Arc::default();
         for (_, n) in (0..SESSIONS_MAX).zip(0..) {
             let mut rng = fastrand::Rng::with_seed(limits.seed ^ (number << 32) ^ n);
             let limits = Limits { seed: rng.u64(..), is_shared: true, ..limits.clone() };
-            match self.session(number, limits, &crash(number, n), rng.fork()).await {
+            let known = Arc::clone(&testimonies);
+            match self.session((number, known), limits, &crash(number, n), rng.fork()).await {
                 SharedSession::Over => {
                     self.n_left.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -153,6 +155,8 @@ impl SharedWorld {
                 SharedSession::Fenced => drop(self.tally.fenced.fetch_add(1, Ordering::Relaxed)),
                 SharedSession::Crashed => {
                     self.tally.crashed.fetch_add(1, Ordering::Relaxed);
+                    // The next process knows nothing.
+                    testimonies = Arc::default();
                     sleep(Duration::from_secs(rng.u64(..RESTART_MAX))).await;
                 }
             }
@@ -160,23 +164,37 @@ impl SharedWorld {
         panic!("a worker without an end");
     }
 
-    async fn session(&self, number: u64, limits: Limits, crash: &Crash, rng: fastrand::Rng) -> SharedSession {
+    /// Runs one session of the process of a worker, which knows these testimonies of its earlier ones.
+    async fn session(
+        &self,
+        (number, testimonies): (u64, Arc<RecentTestimonies>),
+        limits: Limits,
+        crash: &Crash,
+        rng: fastrand::Rng,
+    ) -> SharedSession {
         let cut = self.cut.filter(|cut| cut.worker.is_none_or(|worker| worker == number));
         let cut = cut.map(|cut| (self.start + cut.from, self.start + cut.until));
         let (server, weather) = (Arc::clone(&self.server), self.weather);
         let backend = Arc::new(Unsteady { server, crash: crash.clone(), weather, cut, rng: Mutex::new(rng) });
         select! {
             biased;
-            ended = tokio::time::timeout(SESSION_MAX, self.drive(backend, limits, crash)) => ended.expect("a run ends"),
+            ended = tokio::time::timeout(SESSION_MAX, self.drive(backend, testimonies, limits, crash)) => ended.expect("a run ends"),
             () = crash.happened() => SharedSession::Crashed,
         }
     }
 
-    async fn drive(&self, backend: Arc<Unsteady>, limits: Limits, crash: &Crash) -> SharedSession {
+    async fn drive(
+        &self,
+        backend: Arc<Unsteady>,
+        testimonies: Arc<RecentTestimonies>,
+        limits: Limits,
+        crash: &Crash,
+    ) -> SharedSession {
         let worker = WorkerId(self.n_joined.fetch_add(1, Ordering::Relaxed) + 1);
         let (options, clock) = (SharedOptions::new("memory".into()), read(self.clock));
         let profile = WorkerProfile::default();
-        let mut ledger = SharedLedger::join(backend, (worker, profile), options, clock).await.expect("a run to join");
+        let joined = SharedLedger::join(backend, (worker, profile), testimonies, options, clock);
+        let mut ledger = joined.await.expect("a run to join");
         let direct = Direct::new(self.world.server.clone(), self.clock, START, None, Arc::default());
         let lease = ledger.lease(Moment::new(i64::MAX, START));
         let leased = Leased {
