@@ -50,3 +50,20 @@ fn a_picture_beside_the_manifest_is_sent() {
     );
     assert_eq!(bench.stats().n_submits, 3);
 }
+
+/// Goal: a missing file is called missing, also in the working directory, whose name is empty in a bare path. Method: a manifest beside which a
+/// picture, a list and a folder are missing.
+#[test]
+fn what_is_missing_beside_a_bare_manifest_is_not_outside() {
+    let bench = Bench::new(quick());
+    bench.write("edits.csv", "prompt,image_url\nmake it blue,kettle.png\nmake it red,ref/kettle.png\n");
+    bench.write("lists.yaml", "vars: {animal: {from: animals.txt}}\nprompts: ['a {animal}']\n");
+    for (manifest, missing) in
+        [("edits.csv", "`kettle.png`"), ("edits.csv", "`ref/kettle.png`"), ("lists.yaml", "animals.txt")]
+    {
+        let refused = bench.output(&["validate", manifest]);
+        expect_code(&refused, 2);
+        let said = stderr(&refused);
+        assert!(said.contains(missing) && said.contains("not found") && !said.contains("outside"), "{said}");
+    }
+}

@@ -41,6 +41,12 @@ fn one_image_url(value: Value) -> Result<String, Issue> {
     let Value::Text(_) = &value else {
         return Err(wrong(format!("`image_url` is {}, not a URL", shown(&value)), REMEDY));
     };
+    if let Value::Text(text) = &value
+        && let Some(urls) = several_urls(text)
+    {
+        let what = format!("`image_url` has {} addresses in one text", urls.len());
+        return Err(wrong(what, "several addresses are a list, such as [\"a.png\", \"b.png\"]"));
+    }
     let url = short_text(Field::ImageUrl, UnparsedValue::Typed(value))?;
     let after = |scheme: &str| {
         let head = url.get(..scheme.len())?;
@@ -69,6 +75,19 @@ fn one_image_url(value: Value) -> Result<String, Issue> {
         true => Ok(url),
         false => Err(wrong(format!("`image_url` is {}, not a URL", shown_text(&url)), REMEDY)),
     }
+}
+
+/// Splits a text that holds several addresses, with a separator between them. Paths of pictures are told apart only by line ends, because
+/// their names may have the other separators. `None` for one address.
+fn several_urls(text: &str) -> Option<Vec<&str>> {
+    let is_url = |part: &str| ["https://", "http://"].iter().any(|scheme| part.starts_with(scheme));
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.len() > 1 {
+        return Some(lines);
+    }
+    let split = |separator: char| text.trim().split(separator).map(str::trim).collect::<Vec<_>>();
+    let lists = [';', ',', '|', ' '].into_iter().map(split);
+    lists.into_iter().find(|parts| parts.len() > 1 && parts.iter().all(|part| is_url(part)))
 }
 
 /// Parses the adapters: one repository id, or several with their weights.
@@ -222,13 +241,20 @@ mod tests {
                 "`image_url` is {shown}, not a URL; write a URL that begins with https://, http:// or data:, or the path of a picture beside the manifest"
             )
         };
+        let several = |n: usize| {
+            format!(
+                "`image_url` has {n} addresses in one text; several addresses are a list, such as [\"a.png\", \"b.png\"]"
+            )
+        };
         for (raw, expected) in [
             (cell("ftp://a"), no_url("`ftp://a`")),
             (cell("cat.svg"), no_url("`cat.svg`")),
             (cell("htps://cat.png"), no_url("`htps://cat.png`")),
             (cell("https://"), no_url("`https://`")),
             (cell("https://a b"), no_url("`https://a b`")),
-            (cell("https://a https://b"), no_url("`https://a https://b`")),
+            (cell("https://a https://b"), several(2)),
+            (cell("https://a;https://b"), several(2)),
+            (cell("a.png\n\nb.png\nc.png"), several(3)),
             (cell("猫猫猫猫"), no_url("`猫猫猫猫`")),
             (typed("7"), no_url("the number 7")),
             (typed("[null]"), no_url("null")),

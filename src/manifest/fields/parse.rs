@@ -7,7 +7,7 @@ use crate::manifest::diagnostics::{Issue, wrong};
 use crate::manifest::fields::big_integer::{is_above, is_rounded, is_whole, large_digits};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::json;
-use crate::manifest::fields::missing::{is_missing, meant_decimal, meant_whole};
+use crate::manifest::fields::missing::{is_missing, meant_decimal, meant_list, meant_whole};
 use crate::manifest::fields::range;
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::manifest::fields::yes_or_no::meaning;
@@ -283,6 +283,7 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
     match number {
         None => {
             let remedy = of_cell(raw, |text| meant_whole(text).map(|number| number.to_string()))
+                .or_else(|| of_list(raw).filter(|_| field != Field::N))
                 .or_else(|| of_range(raw).filter(|_| field != Field::N))
                 .or_else(|| {
                     is_rounded(raw).then(|| "write all of its digits: as a float it has lost the last ones".to_owned())
@@ -320,6 +321,7 @@ pub(crate) fn guidance(raw: &UnparsedValue, ranges: FieldRanges) -> Result<f64, 
     match number {
         None => {
             let remedy = of_cell(raw, |text| meant_decimal(text).map(|number| number.to_string()))
+                .or_else(|| of_list(raw))
                 .or_else(|| of_range(raw))
                 .unwrap_or(remedy);
             Err(wrong(format!("`guidance` is {shown}, not a number"), remedy))
@@ -339,6 +341,17 @@ fn of_cell(raw: &UnparsedValue, meant: impl Fn(&str) -> Option<String>) -> Optio
         return Some("leave the cell empty".to_owned());
     }
     meant(text).map(|number| format!("write {number}"))
+}
+
+/// Returns the remedy for a text that is a list of numbers in another notation.
+fn of_list(raw: &UnparsedValue) -> Option<String> {
+    let list = match raw {
+        // In CSV the commas need the quotes.
+        UnparsedValue::Cell(text) => format!("\"{}\"", meant_list(text)?),
+        UnparsedValue::Typed(Value::Text(text)) => meant_list(text)?,
+        UnparsedValue::Typed(_) => return None,
+    };
+    Some(format!("write {list} for one image of each"))
 }
 
 /// Returns the remedy for a text that is a range in another notation.

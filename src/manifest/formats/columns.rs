@@ -6,6 +6,7 @@ use crate::manifest::fields::slips;
 use crate::manifest::fields::synonyms::{self, Meaning, nearest};
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::formats::sides::Side;
+use crate::model::escape::excerpt;
 
 /// Columns that the user named.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,13 @@ impl ColumnOptions {
             _ => self.maps.iter().any(|(_, column)| *column == Column::Known(field)),
         }
     }
+}
+
+/// Column that is reported when all values were seen, because they decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undecided {
+    Side(Side),
+    Field(Field),
 }
 
 /// Meaning of a column: a known field, a side of the size, or passed through.
@@ -133,6 +141,14 @@ pub(crate) fn no_such_column(option: &str, name: &str, titles: &[String]) -> Iss
 }
 
 pub(crate) fn no_prompt_column(titles: &[String]) -> Issue {
+    if let [title] = titles
+        && let Some(cells) = title.strip_prefix('|')
+    {
+        let cells: Vec<&str> = cells.trim_end_matches('|').split('|').map(str::trim).collect();
+        let remedy =
+            format!("write it as CSV, without the bars and the row of dashes: {}", excerpt(&cells.join(","), 80));
+        return wrong("this is a Markdown table", remedy);
+    }
     let remedy = match meant_for_prompt(titles.iter().map(String::as_str)) {
         Some(title) => format!("if it is {}, rename that column or run with --prompt-col {title:?}", shown_text(title)),
         None => format!("name it with --prompt-col NAME; the header has {}", listed(titles)),
@@ -146,22 +162,22 @@ pub(crate) fn meant_for_prompt<'a>(mut titles: impl Iterator<Item = &'a str>) ->
 }
 
 /// Lists the first few titles for a message.
-fn listed(titles: &[String]) -> String {
+pub(crate) fn listed(titles: &[impl AsRef<str>]) -> String {
     const SHOWN_MAX: usize = 8;
-    let shown: Vec<String> = titles.iter().take(SHOWN_MAX).map(|title| shown_text(title)).collect();
+    let shown: Vec<String> = titles.iter().take(SHOWN_MAX).map(|title| shown_text(title.as_ref())).collect();
     let more = if titles.len() > SHOWN_MAX { ", ..." } else { "" };
     format!("{}{more}", shown.join(", "))
 }
 
 /// Reports a passthrough column whose name means a parameter elsewhere, or looks like a misspelt field.
-/// `is_given` returns whether another column has this meaning. Returns a side of the size that is reported at the end, by its values.
+/// `is_given` returns whether another column has this meaning. Returns what is reported at the end, by the values.
 pub(crate) fn lint(
     kind: &str,
     (title, place): (&str, Location),
     names: &ColumnOptions,
     is_given: impl Fn(&Column) -> bool,
     findings: &mut PassDiagnostics,
-) -> Option<Side> {
+) -> Option<Undecided> {
     if names.carried.iter().any(|name| joined(name) == joined(title)) {
         return None;
     }
@@ -185,11 +201,17 @@ pub(crate) fn lint(
         // A missing prompt is reported for the table or object as a whole.
         Meaning::Field(Field::Prompt) if !is_slip || !is_given(&Column::Known(Field::Prompt)) => return None,
         Meaning::Meta => return None,
-        Meaning::Field(field) => (is_given(&Column::Known(field)), field.name(), map_or_carry(field.name())),
+        Meaning::Field(field) => {
+            let is_given = is_given(&Column::Known(field));
+            if !is_certain {
+                return (!is_given).then_some(Undecided::Field(field));
+            }
+            (is_given, field.name(), map_or_carry(field.name()))
+        }
         Meaning::Width | Meaning::Height => {
             let side = if means == Meaning::Width { Side::Width } else { Side::Height };
             let is_given = has_size() || is_given(&Column::Side(side));
-            return (!is_given).then_some(side);
+            return (!is_given).then_some(Undecided::Side(side));
         }
         Meaning::AspectRatio => {
             let remedy = format!("write a column `size` in pixels, such as 1664x928 for 16:9, or add {keep} meant so");

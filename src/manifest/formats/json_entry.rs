@@ -15,7 +15,8 @@ use crate::manifest::fields::json;
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::manifest::formats::columns::{Column, ColumnOptions};
 use crate::manifest::formats::json_object::{RawPair, explain, extra, given_twice, meta, pairs, without_place};
-use crate::manifest::formats::sides::{Sides, UnusedSides};
+use crate::manifest::formats::sides::Sides;
+use crate::manifest::formats::unclear::UnclearColumns;
 use crate::manifest::formats::{columns, json_object, json_shapes};
 use crate::manifest::input::encoding::n_line_ends;
 use crate::manifest::lints::joined_file;
@@ -40,7 +41,7 @@ pub(crate) struct ObjectReader {
     names: ColumnOptions,
     unit: Unit,
     columns: HashMap<String, Column>,
-    unused_sides: UnusedSides,
+    unclear: UnclearColumns,
 }
 
 /// Text of one value, and where it begins.
@@ -54,7 +55,7 @@ pub(crate) struct Piece<'a> {
 
 impl ObjectReader {
     pub(crate) fn new(names: ColumnOptions, unit: Unit) -> Self {
-        Self { names, unit, columns: HashMap::new(), unused_sides: UnusedSides::default() }
+        Self { names, unit, columns: HashMap::new(), unclear: UnclearColumns::default() }
     }
 
     /// Parses a value, which is an object or a prompt. Returns `None` if it has a mistake.
@@ -136,7 +137,9 @@ impl ObjectReader {
             };
             taken.unwrap_or_else(|wrong| findings.mistakes.push(place, wrong));
         }
-        self.see_unused_sides(&carried);
+        let text =
+            |title: &str| carried.list.iter().find(|(name, _)| name == title).map_or("", |(_, text)| text.as_str());
+        self.unclear.see(text);
         match sides.size(&entry.given) {
             Ok(size) => entry.given.extend(size),
             Err((place, wrong)) => findings.mistakes.push(place, wrong),
@@ -149,13 +152,6 @@ impl ObjectReader {
         (findings.mistakes.n() == n_mistakes).then_some(entry)
     }
 
-    fn see_unused_sides(&mut self, carried: &Carried) {
-        let Some((width, height)) = self.unused_sides.titles() else { return };
-        let text = |title: &str| carried.list.iter().find(|(name, _)| name == title).map_or("", |(_, text)| text);
-        let (width, height) = (text(width).to_owned(), text(height).to_owned());
-        self.unused_sides.see(&width, &height);
-    }
-
     /// Returns the meaning of a key. Warnings about a key are given where it first occurs.
     fn column(&mut self, title: &str, pairs: &[RawPair], place: Location, findings: &mut PassDiagnostics) -> Column {
         if let Some(column) = self.columns.get(title) {
@@ -166,8 +162,8 @@ impl ObjectReader {
         if let Column::Extra(title) = &column {
             let is_given =
                 |column: &Column| titles.clone().any(|title| Column::of(title, &self.names, &titles) == *column);
-            if let Some(side) = columns::lint("key", (title, place), &self.names, is_given, findings) {
-                self.unused_sides.add(side, title, columns::as_option(title), place);
+            if let Some(undecided) = columns::lint("key", (title, place), &self.names, is_given, findings) {
+                self.unclear.add(undecided, title, columns::as_option(title), place);
             }
         }
         if self.columns.len() < REMEMBERED_MAX && !self.names.depends_on_others(title) {
@@ -178,7 +174,7 @@ impl ObjectReader {
 
     /// Reports what is known only at the end.
     pub(crate) fn finish(&mut self, findings: &mut PassDiagnostics) {
-        mem::take(&mut self.unused_sides).finish("key", findings);
+        mem::take(&mut self.unclear).finish("key", findings);
         if self.columns.len() < REMEMBERED_MAX {
             let titles: Vec<String> = self.columns.keys().cloned().collect();
             // Objects without a prompt or an id are reported one by one, or are allowed.
@@ -306,8 +302,15 @@ fn no_prompt(pairs: &[RawPair], names: &ColumnOptions, unit: Unit) -> Issue {
     let what = "this object has no `prompt`";
     match columns::meant_for_prompt(keys()) {
         Some(name) => wrong(what, format!("if it is {}, run with --prompt-col {name:?}", shown_text(name))),
-        None => wrong(what, "describe the image, or name its key with --prompt-col NAME"),
+        None => wrong(what, format!("describe the image, or name its key with --prompt-col NAME{}", texts_of(pairs))),
     }
+}
+
+/// Names the keys of an object that hold texts, for a message.
+fn texts_of(pairs: &[RawPair]) -> String {
+    let texts = pairs.iter().filter(|pair| pair.value.get().starts_with('"') && pair.value.get().len() > 2);
+    let texts: Vec<&str> = texts.map(|pair| pair.name.as_str()).collect();
+    if texts.is_empty() { String::new() } else { format!("; its texts are {}", columns::listed(&texts)) }
 }
 
 /// Reads the value of a field, or its list of values to expand. Returns `None` for null, except for a prompt.

@@ -20,6 +20,7 @@ mod table;
 mod text_lines;
 mod tsv;
 mod txt;
+mod unclear;
 #[cfg(feature = "xlsx")]
 mod xlsx;
 pub(crate) mod yaml;

@@ -127,6 +127,15 @@ impl UnusedSides {
     }
 }
 
+/// Returns whether a text is the size of an image: two sides in pixels that image models are asked for.
+pub(crate) fn is_size_of_image(text: &str) -> bool {
+    let sides = text.trim().to_lowercase().replace(['*', '×'], "x");
+    sides
+        .split_once('x')
+        .and_then(|(width, height)| Some((pixels(width)?, pixels(height)?)))
+        .is_some_and(|(width, height)| is_of_image(width, height))
+}
+
 /// Returns the number of pixels. `None` for another text.
 fn pixels(text: &str) -> Option<u32> {
     without_unit(text).parse().ok()

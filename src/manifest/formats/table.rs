@@ -12,7 +12,8 @@ use crate::manifest::fields::value::{UnparsedValue, shown_text};
 use crate::manifest::formats::cells::{BadRow, Cell, Row};
 use crate::manifest::formats::columns::{Column, ColumnOptions};
 use crate::manifest::formats::format::EntrySource;
-use crate::manifest::formats::sides::{Sides, UnusedSides};
+use crate::manifest::formats::sides::Sides;
+use crate::manifest::formats::unclear::UnclearColumns;
 use crate::manifest::formats::{columns, json_object, row_lints};
 use crate::manifest::input::hashing_reader::HashingReader;
 use crate::manifest::lists::ListFiles;
@@ -44,9 +45,7 @@ pub(crate) struct Table {
     columns: Vec<Column>,
     /// Titles of the columns, for rows that repeat the header.
     titles: Vec<String>,
-    unused_sides: UnusedSides,
-    /// Indexes of the columns of `unused_sides`. `None` unless both sides are there.
-    unused_columns: Option<(usize, usize)>,
+    unclear: UnclearColumns,
     n_rows: u64,
 }
 
@@ -57,12 +56,12 @@ impl Table {
         names: &ColumnOptions,
         findings: &mut PassDiagnostics,
     ) -> io::Result<Self> {
-        let (mut titles, mut unused_sides) = (Vec::new(), UnusedSides::default());
+        let (mut titles, mut unclear) = (Vec::new(), UnclearColumns::default());
         let columns = match rows.next_row(&mut findings.warnings)? {
             Some(Ok(header)) => {
                 titles = titles_of(&header);
                 let below = if has_prompt(&titles, names) { None } else { header_below(&mut *rows, names)? };
-                columns_of((&header, below), names, &*rows, &mut unused_sides, findings)
+                columns_of((&header, below), names, &*rows, &mut unclear, findings)
             }
             Some(Err(bad)) => {
                 findings.mistakes.push(rows.place_of(whole_row(bad.line)), bad.wrong);
@@ -74,9 +73,7 @@ impl Table {
                 None
             }
         };
-        let index = |title: &str| titles.iter().position(|other| other == title);
-        let unused_columns = unused_sides.titles().and_then(|(width, height)| Some((index(width)?, index(height)?)));
-        Ok(Self { rows, columns: columns.unwrap_or_default(), titles, unused_sides, unused_columns, n_rows: 0 })
+        Ok(Self { rows, columns: columns.unwrap_or_default(), titles, unclear, n_rows: 0 })
     }
 
     /// Reads a row. Returns `None` after a mistake.
@@ -84,9 +81,8 @@ impl Table {
         let place = self.rows.place_of(whole_row(row.line));
         let mut entry = Entry::new(place);
         let mut sides = Sides::default();
-        if let Some((width, height)) = self.unused_columns {
-            self.unused_sides.see(&row.cells[width].text, &row.cells[height].text);
-        }
+        let index = |title: &str| self.titles.iter().position(|other| other == title);
+        self.unclear.see(|title| index(title).map_or("", |i| &row.cells[i].text));
         for (column, Cell { text, place }) in self.columns.iter().zip(row.cells) {
             match column {
                 Column::Extra(name) if name == META => match json_object::parts(&text) {
@@ -151,7 +147,7 @@ impl EntrySource for Table {
                 Err(BadRow { line, wrong, .. }) => findings.mistakes.push(self.rows.place_of(whole_row(line)), wrong),
             }
         }
-        mem::take(&mut self.unused_sides).finish("column", findings);
+        mem::take(&mut self.unclear).finish("column", findings);
         if self.n_rows == 0 {
             let remedy = "write one row for each image below the header";
             findings.mistakes.push(Location::File, wrong("the table has a header and no rows", remedy));
@@ -209,7 +205,7 @@ fn columns_of(
     (header, below): (&Row, Option<Location>),
     names: &ColumnOptions,
     rows: &dyn TableRows,
-    unused: &mut UnusedSides,
+    unclear: &mut UnclearColumns,
     findings: &mut PassDiagnostics,
 ) -> Option<Vec<Column>> {
     let place = |i: usize| rows.place_of(header.cells[i].place);
@@ -244,8 +240,8 @@ fn columns_of(
     for (i, column) in columns.iter().enumerate() {
         if let Column::Extra(title) = column {
             let is_given = |column: &Column| columns.contains(column);
-            if let Some(side) = columns::lint("column", (title, place(i)), names, is_given, findings) {
-                unused.add(side, title, columns::as_option(title), place(i));
+            if let Some(undecided) = columns::lint("column", (title, place(i)), names, is_given, findings) {
+                unclear.add(undecided, title, columns::as_option(title), place(i));
             }
         }
     }

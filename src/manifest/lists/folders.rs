@@ -41,7 +41,10 @@ impl AllowedFolders {
             Ok(real) => return Err(FolderError::Outside(Some(real))),
             Err(error) => error,
         };
-        let there = path.ancestors().skip(1).find_map(|folder| fs::canonicalize(folder).ok());
+        // The folder of a bare name is the working directory.
+        let folder_of =
+            |folder: &Path| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() };
+        let there = path.ancestors().skip(1).find_map(|folder| fs::canonicalize(folder_of(folder)).ok());
         // Treats a link without a target as outside, because its target may be outside.
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
         match there {

@@ -284,7 +284,7 @@ fn guidance_is_any_number_in_its_range() {
         (int(21), "21, outside 1.5 to 20"),
         (int(-7), "-7, outside 1.5 to 20"),
         (float(f64::INFINITY), "inf, outside 1.5 to 20"),
-        (cell("7;5"), "`7;5`, not a number"),
+        (cell("7:5"), "`7:5`, not a number"),
         (UnparsedValue::Typed(Value::Null), "null, not a number"),
     ] {
         let words = format!("`guidance` is {what}; write a number from 1.5 to 20");
@@ -295,6 +295,7 @@ fn guidance_is_any_number_in_its_range() {
         ("７．５", "write 7.5"),
         ("NaN", "leave the cell empty"),
         ("#N/A", "leave the cell empty"),
+        ("7;5", "write \"[7, 5]\" for one image of each"),
     ] {
         let words = format!("`guidance` is `{text}`, not a number; {remedy}");
         assert_refused(|raw| guidance(&raw), &[(cell(text), words.as_str())]);
