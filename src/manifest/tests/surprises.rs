@@ -12,6 +12,18 @@ fn numbers_in_odd_spellings_are_refused_as_they_are_written() {
             ("- {prompt: x, seed: 012}", &["p:1: `seed` is `012`, which is read as text; write 12"]),
             ("- {prompt: x, n: 1_000}", &["p:1: `n` is `1_000`, which is read as text; write 1000"]),
             ("- prompt: x\n  seed: 1,000 # many", &["p:2: `seed` is `1,000`, which is read as text; write 1000"]),
+            (
+                "- prompt: x\n  seed: 1,2,3",
+                &["p:2: `seed` is `1,2,3`, not a whole number; write [1, 2, 3] for one image of each"],
+            ),
+            (
+                "- prompt: x\n  steps: 20;30",
+                &["p:2: `steps` is `20;30`, not a whole number; write [20, 30] for one image of each"],
+            ),
+            (
+                "- prompt: x\n  guidance: 4,5,6",
+                &["p:2: `guidance` is `4,5,6`, not a number; write [4, 5, 6] for one image of each"],
+            ),
             ("- prompt: x\n  guidance: 4,5", &["p:2: `guidance` is `4,5`, which is read as text; write 4.5"]),
             (
                 "- {prompt: x, guidance: .5}",

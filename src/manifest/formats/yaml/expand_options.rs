@@ -135,7 +135,11 @@ fn var(context: &mut Context, name: &str, node: YamlNode, place: Location) -> Ve
     }
     let nodes = match node.kind {
         YamlKind::List(nodes) => nodes,
-        YamlKind::Scalar(_) | YamlKind::Map(_) => vec![node],
+        YamlKind::Scalar(ref value) => {
+            lints::warn_of_list(context, name, node.mark, value, place);
+            vec![node]
+        }
+        YamlKind::Map(_) => vec![node],
     };
     if nodes.is_empty() {
         let what = format!("the var {} is an empty list", shown_text(name));

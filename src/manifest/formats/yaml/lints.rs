@@ -5,6 +5,7 @@ use crate::manifest::entry::Entry;
 use crate::manifest::expand::options::{SYNTAX, VARS};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::field_entry::{FieldValue, Spanned};
+use crate::manifest::fields::missing::meant_whole;
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::manifest::formats::yaml::context::Context;
 use crate::manifest::formats::yaml::line_index::{LineIndex, TextPosition};
@@ -13,6 +14,9 @@ use crate::manifest::template::parsed::is_name;
 
 /// Words that YAML 1.1 reads as true or false, and YAML 1.2 as text.
 const WORDS_OF_ELSEWHERE: [&str; 4] = ["yes", "no", "on", "off"];
+
+/// Most words of an item of a list that was written without its brackets.
+const LIST_WORDS_MAX: usize = 2;
 
 /// Checks a value of a field before it is read. Returns whether a mistake was reported.
 pub(crate) fn surprises(context: &mut Context, field: Field, node: &YamlNode, name: Location) -> bool {
@@ -47,6 +51,26 @@ pub(crate) fn warn_of_text(context: &mut Context, mark: Option<TextPosition>, va
         let what = format!("`{text}` is text here, but true or false to other YAML parsers");
         context.findings.warnings.push(place, wrong(what, format!("put it in quotes: \"{text}\"")));
     }
+}
+
+/// Warns about the only value of a var if it looks like a list without its brackets, such as `red, blue`.
+pub(crate) fn warn_of_list(
+    context: &mut Context,
+    name: &str,
+    mark: Option<TextPosition>,
+    value: &Value,
+    place: Location,
+) {
+    let Value::Text(text) = value else { return };
+    let parts: Vec<&str> = text.split([',', '，', '、', '|', ';']).map(str::trim).collect();
+    let is_item = |part: &&str| !part.is_empty() && part.split_whitespace().count() <= LIST_WORDS_MAX;
+    if parts.len() < 2 || !parts.iter().all(is_item) || written(context.lines, mark, value).is_none() {
+        return;
+    }
+    let what = format!("the var {} has one value, {}", shown_text(name), shown_text(text));
+    let list = shown_text(&format!("[{}]", parts.join(", ")));
+    let remedy = format!("write {list} for a prompt with each; put it in quotes if it is one text");
+    context.findings.warnings.push(context.place_of_value(mark, value, place), wrong(what, remedy));
 }
 
 /// Returns the value as it is written. `None` if it is in quotes, or has an anchor, an alias or a tag.
@@ -109,13 +133,7 @@ fn placeholder(Spanned { raw, place }: &Spanned) -> Option<(Location, &str)> {
 fn whole(field: Field, written: &str, value: &Value) -> Option<Issue> {
     let meant = match value {
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number}"),
-        Value::Text(text) => {
-            let digits = text.replace(['_', ','], "");
-            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then(|| {
-                Some(digits.trim_start_matches('0')).filter(|rest| !rest.is_empty()).unwrap_or("0").to_owned()
-            })?
-        }
+        Value::Text(text) => meant_whole(text)?.to_string(),
         Value::Float(_)
         | Value::Null
         | Value::Bool(_)
