@@ -8,9 +8,9 @@ use crate::images::error::StoreError;
 use crate::images::local::LocalStore;
 use crate::images::local::saved::LocalImages;
 #[cfg(feature = "cloud")]
-use crate::images::object::{ObjectStoreImages, saved::ObjectImages};
+use crate::images::object::{ObjectStoreImages, files::ObjectFiles, saved::ObjectImages};
 use crate::images::validate::verdict::CheckLimits;
-use crate::images::{ImageStore, SavedImages};
+use crate::images::{ImageStore, SavedImages, StoredFiles};
 use crate::model::output_options::PostProcessing;
 use crate::model::storage_url::StorageUrl;
 
@@ -49,4 +49,12 @@ pub(crate) fn saved(out: &Path, place: Option<&StorageUrl>) -> Result<Box<dyn Sa
         #[cfg(not(feature = "cloud"))]
         Some(url) => Err(StoreError::NoCloud { url: url.to_string() }),
     }
+}
+
+/// Returns the files below an address in object storage.
+pub(crate) fn files(url: &StorageUrl) -> Result<Box<dyn StoredFiles>, StoreError> {
+    #[cfg(feature = "cloud")]
+    return Ok(Box::new(ObjectFiles::open(url)?));
+    #[cfg(not(feature = "cloud"))]
+    Err(StoreError::NoCloud { url: url.to_string() })
 }

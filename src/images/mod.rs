@@ -100,6 +100,19 @@ pub trait ImageStore: Send + Sync + 'static {
     }
 }
 
+/// Files of a dataset in object storage. The methods block.
+pub(crate) trait StoredFiles: Send {
+    /// Writes the file at `path` as an object, unless there is one of this name. Returns whether the object has the bytes of the file:
+    /// written now, or before. It appears whole or not at all.
+    fn create(&self, name: &str, path: &Path) -> Result<bool, StoreError>;
+
+    /// Returns the length of an object in bytes; `None` if there is none.
+    fn length(&self, name: &str) -> Result<Option<u64>, StoreError>;
+
+    /// Removes an object, if there is one.
+    fn remove(&self, name: &str) -> Result<(), StoreError>;
+}
+
 /// Images that are saved. Any number of processes may use them at any time, also during a run.
 ///
 /// The methods may block: call them on threads that may.

@@ -1,13 +1,15 @@
 //! Images in object storage: every command finds them, and no kill, no fault and no outage loses, doubles or replaces one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use promptbatch::model::limits::{InDoubtPolicy, Limits};
 use promptbatch::simulator::config::SimulatorConfig;
+use sha2::{Digest, Sha256};
 
-use crate::bench::{Bench, expect_code, files, quick, stderr, stdout};
+use crate::bench::{Bench, expect_code, files, hex, quick, stderr, stdout};
 use crate::books::Books;
 use crate::bucket::{Bucket, KEYS, URL};
 
@@ -273,17 +275,53 @@ fn parts_with_images_at_different_places_are_not_merged() {
     assert!(stderr(&refused).contains("their images are at different places"), "{}", stderr(&refused));
 }
 
+/// Goal: shards in a bucket are those of a folder, each written once. Method: a fifth of all requests fails, and the export is killed again
+/// and again.
+#[test]
+#[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
+fn an_export_into_a_bucket_is_resumed() {
+    let Some(bucket) = Bucket::start() else { return };
+    let bench = Bench::new(quick());
+    bench.csv(40);
+    expect_code(&bench.run("prompts.csv", &["-j", "8"]), 0);
+    let export = ["export", "out", "--to", "webdataset", "--shard-images", "3", "-o"];
+    expect_code(&bench.output(&[&export[..], &["folder"]].concat()), 0);
+    bucket.ask("delay 0.02");
+    bucket.ask("fail 0.2");
+    let place = format!("{URL}/shards");
+    let args = [&export[..], &[&place]].concat();
+    let mut rng = fastrand::Rng::with_seed(4712);
+    for _ in 0..12 {
+        let mut command = bench.command(&args);
+        let mut child = bucket.reach(&mut command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(rng.u64(50..400)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let exported = output(&bench, &bucket, &args);
+    expect_code(&exported, 0);
+    assert!(stderr(&exported).contains("40 images"), "{}", stderr(&exported));
+    assert_eq!(stdout(&exported), format!("{place}\n"));
+    bucket.ask("fail 0");
+    let hash = |name: &str| hex(&Sha256::digest(fs::read(bench.path(name)).unwrap()));
+    let shards = files(&bench.path("folder")).into_iter().filter(|name| name.contains(".tar"));
+    let expected: BTreeMap<_, _> = shards.map(|name| (name.replace("folder/", "shards/"), hash(&name))).collect();
+    assert_eq!((bucket.objects(), expected.len()), (expected, 14));
+    let n_writes = bucket.n_writes();
+    assert!(stderr(&output(&bench, &bucket, &args)).contains("nothing new"));
+    assert_eq!(bucket.n_writes(), n_writes);
+}
+
 /// Goal: an address is never taken for a folder called `s3:`. Method: each flag that names a folder.
 #[test]
 fn an_address_is_not_taken_for_a_folder() {
     let bench = Bench::new(quick());
     bench.csv(2);
     let url = "s3://bucket/cats";
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 5] = [
         &["run", "prompts.csv", "-o", url],
         &["plan", "prompts.csv", "-o", url],
         &["merge", "out", "-o", url],
-        &["export", "out", "--to", "captions", "-o", url],
         &["verify", url],
         &["gallery", url],
     ];
@@ -292,6 +330,12 @@ fn an_address_is_not_taken_for_a_folder() {
         expect_code(&refused, 2);
         assert!(stderr(&refused).contains("it is an address, and this is a folder on disk"), "{}", stderr(&refused));
     }
+    let refused = bench.output(&["export", "out", "--to", "captions", "-o", url]);
+    expect_code(&refused, 2);
+    assert!(stderr(&refused).contains("only webdataset and parquet can be in object storage"), "{}", stderr(&refused));
+    let refused = bench.output(&["export", "out", "--to", "webdataset", "-o", "http://bucket/a"]);
+    expect_code(&refused, 2);
+    assert!(stderr(&refused).contains("could not use the address of -o: write s3://"), "{}", stderr(&refused));
     for place in ["images", "http://bucket/a", "s3://bucket/a?b", "s3://", "s3://bucket/../a", "file://images"] {
         let refused = bench.run("prompts.csv", &["--images", place]);
         expect_code(&refused, 2);

@@ -47,7 +47,10 @@ def removed(environ, key):
 
 def app(environ, start_response):
     own = environ.get("HTTP_X_TEST") is not None
-    is_write = environ["REQUEST_METHOD"] == "PUT"
+    # A part of an upload is no object. Its end makes the object.
+    query = environ["QUERY_STRING"]
+    is_write = environ["REQUEST_METHOD"] == "PUT" and "partNumber=" not in query
+    is_write = is_write or environ["REQUEST_METHOD"] == "POST" and "uploadId=" in query
     with lock:
         fails = not own and chance.random() < state["fail"]
         is_done = is_write and chance.random() < 0.5

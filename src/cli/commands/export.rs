@@ -7,16 +7,19 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
-use crate::cli::flags::folders::{folder, run_folder};
+use crate::cli::flags::folders::run_folder;
 use crate::cli::flags::units::bytes;
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, grouped};
+use crate::model::storage_url::StorageUrl;
 use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::metadata::TableFormat;
 use crate::report::dataset::split::Splits;
 use crate::report::tty_reporter::PrintAbove;
-use crate::run::export::{ExportError, ExportOptions, Exported, LeftOut, ShardLimits, export as run_export};
+use crate::run::export::{
+    ExportError, ExportOptions, Exported, LeftOut, ShardLimits, export as run_export, folder_of_place,
+};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub(crate) const HELP: &str = "\
@@ -29,6 +32,7 @@ Examples:
   promptbatch export out/cats --to captions --caption 'ohwx cat, {tags}' -o train_data/10_cats
   promptbatch export out/cats --to parquet --shard-bytes 1GiB
       load_dataset(\"parquet\", data_dir=\"out/cats/export/parquet\")
+  promptbatch export out/cats --to webdataset -o s3://bucket/cats
 
 Every image is checked against its recorded size and sha256 as it is exported. An image that is
 missing or damaged is left out and named, and the exit code is 100. Jobs without an image are left
@@ -54,6 +58,9 @@ captions     000001-a-golden-cat.png, 000001-a-golden-cat.txt and so on, all in 
 parquet      train-00000.parquet and so on: image (bytes and path) and all columns with their
              types, 100 images per row group
 
+With -o s3://bucket/prefix (gs://, az://, file://), each complete shard is moved there, and replaces no
+object. The record of what is exported stays in OUT/export, and there is no dataset card.
+
 What is exported is recorded beside the folder, in .NAME.promptbatch-export.db: move both together.
 README.md in the folder is a dataset card, with which load_dataset(\"FOLDER\") works too. Once
 you edit it, it stays as it is.
@@ -72,8 +79,10 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FORMAT")]
     pub to: ExportFormat,
 
-    /// The dataset's folder [default: OUT/export/FORMAT]
-    #[arg(short = 'o', long = "dir", value_name = "DIR", value_parser = folder())]
+    /// The dataset's folder, or for webdataset and parquet a place in object storage, such as
+    /// `s3://bucket/prefix`
+    /// [default: OUT/export/FORMAT]
+    #[arg(short = 'o', long = "dir", value_name = "DIR|URL")]
     pub dir: Option<PathBuf>,
 
     /// One split name, or several with shares: train=0.9,test=0.1. The id of an image decides its split, so it stays there when
@@ -163,7 +172,8 @@ pub(crate) fn export(args: &ExportArgs) -> Exit {
         Ok(exported) => exported,
         Err(error) => return fail(exit_of_export(&error), &error),
     };
-    let printed = print(&format!("{}\n", escape(&options.dir.display().to_string())));
+    let place = options.place.as_ref().map_or_else(|| options.dir.display().to_string(), ToString::to_string);
+    let printed = print(&format!("{}\n", escape(&place)));
     for line in words(args, &exported) {
         print_message(&line);
     }
@@ -187,9 +197,19 @@ fn options(args: &ExportArgs) -> Result<ExportOptions, String> {
         return Err(format!("could not use --copy with {word}: its shards hold copies anyway"));
     }
     let default = ShardLimits::default();
+    let place = args.dir.as_deref().and_then(|dir| dir.to_str()).filter(|text| text.contains("://"));
+    // The text is not repeated, because it may contain a key.
+    let place = place.map(str::parse::<StorageUrl>).transpose();
+    let place = place.map_err(|error| format!("could not use the address of -o: {error}"))?;
+    let dir = match (&place, &args.dir) {
+        (Some(place), _) => folder_of_place(&args.out, format, place),
+        (None, Some(dir)) => dir.clone(),
+        (None, None) => args.out.join("export").join(word),
+    };
     Ok(ExportOptions {
         out: args.out.clone(),
-        dir: args.dir.clone().unwrap_or_else(|| args.out.join("export").join(word)),
+        dir,
+        place,
         format,
         splits: args.split.clone(),
         caption: args.caption.clone(),
@@ -211,10 +231,13 @@ fn exit_of_export(error: &ExportError) -> Exit {
         | ExportError::AmongImages { .. }
         | ExportError::Other { .. }
         | ExportError::OtherRun { .. }
+        | ExportError::Taken { .. }
+        | ExportError::NotSharded { .. }
         | ExportError::NoParquet => Exit::Usage,
         ExportError::Store(_)
         | ExportError::Held { .. }
         | ExportError::Shard { .. }
+        | ExportError::StoredShard { .. }
         | ExportError::Changed { .. }
         | ExportError::State { .. }
         | ExportError::Io { .. } => Exit::Error,

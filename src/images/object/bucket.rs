@@ -77,6 +77,15 @@ impl Bucket {
         self.is_conditional.store(false, Ordering::Relaxed);
     }
 
+    pub(super) fn store(&self) -> &dyn ObjectStore {
+        &*self.store
+    }
+
+    /// Returns the error for an object that the storage does not write.
+    pub(super) fn unwritable(&self, name: &str) -> StoreError {
+        self.failed("write", name, "it refuses to, or there is no such bucket".to_owned(), REFUSED, false)
+    }
+
     pub(super) const fn url(&self) -> &StorageUrl {
         &self.url
     }

@@ -33,13 +33,16 @@ pub(super) enum Use {
     Write,
     /// Images are only read, or moved.
     Read,
+    /// Large files are written in parts, each of which is repeated by itself: a folder is created.
+    Upload,
 }
 
 /// Connects to the storage of an address. Sends nothing.
 pub(super) fn connect(url: &StorageUrl, how: Use) -> Result<Box<dyn ObjectStore>, StoreError> {
     let connector = Connector { is_local: endpoint(url).is_some_and(|endpoint| is_loopback(&endpoint)) };
     // Repetitions are the bucket's own: they take longer, and the user hears about them.
-    let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    let max_retries = if how == Use::Upload { RetryConfig::default().max_retries } else { 0 };
+    let retry = RetryConfig { max_retries, ..RetryConfig::default() };
     check_endpoint(url)?;
     let built: object_store::Result<Box<dyn ObjectStore>> = match url.kind() {
         StorageKind::S3 => AmazonS3Builder::from_env()
@@ -69,7 +72,7 @@ pub(super) fn connect(url: &StorageUrl, how: Use) -> Result<Box<dyn ObjectStore>
 /// Opens a folder of a file system. What is written there is synced.
 fn folder(url: &StorageUrl, how: Use) -> object_store::Result<LocalFileSystem> {
     let path = Path::new("/").join(url.prefix());
-    if how == Use::Write {
+    if how != Use::Read {
         fs::create_dir_all(&path)
             .map_err(|error| object_store::Error::Generic { store: "folder", source: Box::new(error) })?;
     }

@@ -3,6 +3,7 @@
 mod bucket;
 mod connect;
 mod failure;
+pub(super) mod files;
 pub(super) mod saved;
 #[cfg(test)]
 pub(super) mod tests;

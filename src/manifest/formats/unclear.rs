@@ -48,9 +48,10 @@ impl UnclearColumns {
         }
         for column in &mut self.columns {
             let text = value(&column.title).trim();
-            match fits(column.field, text) {
-                true => column.n_fitting += 1,
-                false => column.has_others |= !text.is_empty(),
+            if fits(column.field, text) {
+                column.n_fitting += 1;
+            } else {
+                column.has_others |= !text.is_empty();
             }
         }
     }

@@ -21,7 +21,9 @@ const EXTENSIONS: &str = "extensions";
 
 /// Writes the card of a dataset, unless it is in place, or another file is. Returns whether another file is there.
 pub(super) fn write(work: &ExportContext<'_>, provider: &str) -> Result<bool, ExportError> {
-    let Some(splits) = work.splits.as_ref().filter(|_| work.options.format != DatasetFormat::Captions) else {
+    // In object storage nothing is replaced, and the card changes with every export.
+    let has_card = work.options.format != DatasetFormat::Captions && work.options.place.is_none();
+    let Some(splits) = work.splits.as_ref().filter(|_| has_card) else {
         return Ok(false);
     };
     let extensions = extensions(work)?;

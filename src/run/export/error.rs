@@ -65,6 +65,30 @@ pub enum ExportError {
         /// Damage of the shard.
         damage: Damage,
     },
+    /// Object in the place of a shard, with other bytes.
+    #[error("could not export to {url}: another object has this name; choose another place with -o")]
+    Taken {
+        /// Address of the object.
+        url: String,
+    },
+    /// Shard in object storage that is missing or changed.
+    #[error("could not continue the export: {url} is {damage}; put it back, or add --fresh to rebuild all shards")]
+    StoredShard {
+        /// Address of the shard.
+        url: String,
+        /// Damage of the shard.
+        damage: Damage,
+    },
+    /// Format that consists of many files, some of which change.
+    #[error(
+        "could not export {format} to {url}: only webdataset and parquet can be in object storage; export to a folder, and copy it there"
+    )]
+    NotSharded {
+        /// Name of the format.
+        format: &'static str,
+        /// Address of the dataset.
+        url: String,
+    },
     /// Image that changed between two reads.
     #[error(
         "could not export {file_name}: it changed while it was being exported ({damage}); check it with `promptbatch verify`"

@@ -13,6 +13,7 @@ mod opening;
 mod options;
 mod record;
 mod record_place;
+mod shard_place;
 mod shards;
 mod table;
 mod temp_file;
@@ -23,7 +24,7 @@ pub use crate::report::dataset::caption::CaptionError;
 pub use crate::report::dataset::metadata::TableFormat;
 pub use crate::report::dataset::split::{Splits, SplitsError};
 pub use crate::run::export::error::ExportError;
-pub use crate::run::export::options::{ExportOptions, ShardLimits};
+pub use crate::run::export::options::{ExportOptions, ShardLimits, folder_of_place};
 pub use crate::run::export::writer::{Exported, LeftOut};
 
 use crate::model::outcome::Outcome;
@@ -48,6 +49,9 @@ const NUMBERS_AS_TEXT: &str = "numbers as text";
 pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Exported, ExportError> {
     if options.format == DatasetFormat::Parquet && !cfg!(feature = "parquet") {
         return Err(ExportError::NoParquet);
+    }
+    if let Some(place) = options.place.as_ref().filter(|_| !options.format.is_sharded()) {
+        return Err(ExportError::NotSharded { format: options.format.as_str(), url: place.to_string() });
     }
     let run = stores::open_for_reading(&options.out)?;
     let images = place::saved::<ExportError>(&options.out, &*run)?;

@@ -9,7 +9,7 @@ use crate::report::dataset::record::Columns;
 use crate::run::export::error::{ExportError, at};
 use crate::run::export::options::ExportOptions;
 use crate::run::export::record::ExportRecord;
-use crate::run::export::{card_file, folder, record_place, temp_file};
+use crate::run::export::{card_file, folder, record_place, shard_place, temp_file};
 
 /// Prepares the dataset's folder and its export record. Refuses a folder that holds anything but an export like this one.
 pub(super) fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> Result<ExportRecord, ExportError> {
@@ -25,7 +25,9 @@ pub(super) fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> 
         return Err(ExportError::Foreign { dir: dir.clone() });
     }
     let state = ExportRecord::open(dir)?;
-    if !has_files {
+    if options.place.is_some() {
+        // Its files are elsewhere.
+    } else if !has_files {
         // The dataset was deleted, or never got a file. Its record says nothing about a new one.
         state.at_once(|| state.clear())?;
     } else if !is_of_record(dir, &state)? {
@@ -33,6 +35,9 @@ pub(super) fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> 
     }
     let (was, wanted) = (state.setting("flags")?, options.flags());
     if options.is_fresh {
+        if let Some(place) = &options.place {
+            shard_place::remove_all(place, &state)?;
+        }
         folder::remove_all(dir, &state)?;
     } else if let Some(was) = was.filter(|was| *was != wanted) {
         let [was, wanted] = [was, wanted].map(|flags| format!("`{flags}`"));

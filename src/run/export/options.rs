@@ -1,7 +1,8 @@
 //! Options of an export, and those of them that distinguish one dataset from another.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::model::storage_url::StorageUrl;
 use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::metadata::TableFormat;
 use crate::report::dataset::split::Splits;
@@ -11,8 +12,10 @@ use crate::report::dataset::split::Splits;
 pub struct ExportOptions {
     /// Output folder of the run.
     pub out: PathBuf,
-    /// Folder of the dataset.
+    /// Folder of the dataset. If it has another `place`, that of shards on their way there.
     pub dir: PathBuf,
+    /// Address in object storage to which complete shards are moved; `None` if they stay in the folder.
+    pub place: Option<StorageUrl>,
     /// Format of the dataset.
     pub format: DatasetFormat,
     /// Splits of the dataset. `None` puts all images into `train`, except captions, which then have no folder of a split.
@@ -44,12 +47,19 @@ impl Default for ShardLimits {
     }
 }
 
+/// Returns the folder that shards pass on their way to a place in object storage. Each place has its own, which stays with the run.
+pub fn folder_of_place(out: &Path, format: DatasetFormat, place: &StorageUrl) -> PathBuf {
+    let hash = blake3::hash(place.to_string().as_bytes()).to_hex();
+    out.join("export").join(format!("{}-{}", format.as_str(), &hash[..12]))
+}
+
 impl ExportOptions {
     /// Returns the options that distinguish one dataset from another, as flags.
     pub(super) fn flags(&self) -> String {
         let splits = self.splits.as_ref().map(|splits| format!(" --split {splits}")).unwrap_or_default();
         let is_csv = self.format == DatasetFormat::ImageFolder && self.metadata == TableFormat::Csv;
         let metadata = if is_csv { " --metadata csv" } else { "" };
-        format!("--to {} --caption {}{splits}{metadata}", self.format.as_str(), self.caption)
+        let place = self.place.as_ref().map(|place| format!(" -o {place}")).unwrap_or_default();
+        format!("--to {} --caption {}{splits}{metadata}{place}", self.format.as_str(), self.caption)
     }
 }

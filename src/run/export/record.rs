@@ -105,6 +105,12 @@ impl ExportRecord {
         self.change("INSERT OR REPLACE INTO settings VALUES (?1, ?2)", params![key, value])
     }
 
+    /// Removes a setting.
+    #[cfg(test)]
+    pub(super) fn unset(&self, key: &str) -> Result<(), ExportError> {
+        self.change("DELETE FROM settings WHERE key = ?1", [key])
+    }
+
     /// Finds an image of a job; `None` if it is not exported.
     pub(super) fn find(&self, job: JobId, nth: usize) -> Result<Option<ExportedImage>, ExportError> {
         let sql = "SELECT row, mark, stem, extension FROM images WHERE job = ?1 AND n = ?2";

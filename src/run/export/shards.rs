@@ -16,12 +16,15 @@ use crate::report::dataset::record::Record;
 use crate::report::dataset::split::Splits;
 use crate::report::dataset::webdataset;
 use crate::run::export::error::{ExportError, at};
+use crate::run::export::shard_place::ShardPlace;
 use crate::run::export::temp_file::{create, remove, settle, sync_names, synced};
 use crate::run::export::writer::{DatasetWriter, ExportContext};
 
 /// Shards of a dataset, one open for each split.
 pub(super) struct ShardWriter {
     open: Vec<Option<OpenShard>>,
+    /// Place to which shards are moved; `None` if they stay in the folder.
+    place: Option<ShardPlace>,
 }
 
 /// Shard that is being written.
@@ -37,26 +40,38 @@ enum ShardContent {
 }
 
 impl ShardWriter {
-    /// Checks that the shards on record exist, and removes any that was cut short.
+    /// Checks that the shards on record exist, moves those that an interrupted export did not, and removes any that was cut short.
     pub(super) fn new(work: &ExportContext<'_>) -> Result<Self, ExportError> {
-        for (name, bytes) in work.state.shards()? {
-            let path = work.options.dir.join(&name);
+        let (dir, state) = (&work.options.dir, &work.state);
+        let place = work.options.place.as_ref().map(ShardPlace::open).transpose()?;
+        for (name, bytes) in state.shards()? {
+            let path = dir.join(&name);
             if bytes == 0 {
                 remove(&path)?;
-                work.state.forget_shard(&name)?;
+                state.forget_shard(&name)?;
+                continue;
+            }
+            if let Some(place) = &place
+                && place.has(dir, state, &name, bytes)?
+            {
                 continue;
             }
             let damage = match fs::symlink_metadata(&path) {
                 Ok(found) if !found.is_file() => Damage::NotAFile,
                 Ok(found) if found.len() != bytes => Damage::Length { bytes: found.len(), recorded: bytes },
-                Ok(_) => continue,
+                Ok(_) => {
+                    if let Some(place) = &place {
+                        place.take(dir, state, &name)?;
+                    }
+                    continue;
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => Damage::Missing,
                 Err(error) => Damage::Unreadable(error.to_string()),
             };
             return Err(ExportError::Shard { path, damage });
         }
         let n_splits = work.splits.as_ref().map_or(1, |splits| splits.names().count());
-        Ok(Self { open: (0..n_splits).map(|_| None).collect() })
+        Ok(Self { open: (0..n_splits).map(|_| None).collect(), place })
     }
 
     /// Puts the open shard of a split in place, and then records its images. A crash in between leaves a shard that is written
@@ -86,7 +101,10 @@ impl ShardWriter {
             Ok(())
         })?;
         work.told.n_shards += 1;
-        Ok(())
+        match &self.place {
+            Some(place) => place.take(&work.options.dir, &work.state, &name),
+            None => Ok(()),
+        }
     }
 }
 

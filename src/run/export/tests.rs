@@ -10,8 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::images::verify::Damage;
-use crate::manifest;
-use crate::manifest::source::Source;
+use crate::manifest::{self, source::Source};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, ImageFormat, TaskId};
@@ -21,10 +20,10 @@ use crate::model::time::Timestamp;
 use crate::plan;
 use crate::report::dataset::metadata::TableFormat;
 use crate::store::selection::RetrySelection;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{JobScope, RunWriter};
+use crate::store::{JobScope, RunWriter, sqlite::SqliteStore};
 
 mod edits;
+mod place;
 mod upload;
 
 /// Run, and the folder of its dataset.
@@ -109,6 +108,7 @@ impl World {
 
     fn options(&self, format: DatasetFormat) -> ExportOptions {
         ExportOptions {
+            place: None,
             out: self.out(),
             dir: self.dir(),
             format,
