@@ -2,17 +2,58 @@
 
 /// Loop of a run, its clock and its services.
 pub mod driver {
-    pub use crate::driver::*;
+    pub use crate::driver::{DriveError, drive, release_saved};
+
+    /// Clock of a run.
+    pub mod clock {
+        pub use crate::driver::clock::Clock;
+    }
+
+    /// Services that the loop uses.
+    pub mod context {
+        pub use crate::driver::context::DriverContext;
+        pub use crate::driver::pictures::PictureFiles;
+    }
 }
 
 /// Amount of work of the tests.
 pub mod effort {
-    pub use crate::test_effort::*;
+    pub use crate::test_effort::{cases, is_full, stride};
 }
 
 /// Decisions of a run.
 pub mod engine {
-    pub use crate::engine::*;
+    pub use crate::engine::Engine;
+
+    /// Engines of several providers.
+    pub mod fleet {
+        pub use crate::engine::fleet::Fleet;
+    }
+
+    /// Pace of submissions.
+    pub mod lane {
+        pub use crate::engine::lane::{Blocked, Lane};
+    }
+
+    /// Times of polls.
+    pub mod schedule {
+        pub use crate::engine::schedule::{PollState, Schedule};
+
+        /// Kinds of tasks, and the price of a poll.
+        pub mod kinds {
+            pub use crate::engine::schedule::kinds::{DurationKind, POLL_PRICE};
+        }
+    }
+
+    /// Permits of submissions.
+    pub mod submit_permit {
+        pub use crate::engine::submit_permit::SubmitPermit;
+    }
+
+    /// Inputs and outputs of an engine.
+    pub mod turn {
+        pub use crate::engine::turn::{Action, FindRequest, Input, Received, Signal, StopReason, Turn};
+    }
 }
 
 /// Image stores, and checks of images.
@@ -69,7 +110,11 @@ pub mod store {
 
     /// Shared runs: the port to the server, and the ledger over it.
     pub mod shared {
-        pub use crate::store::shared::backend::*;
+        pub use crate::store::shared::backend::{
+            BackendError, BackendResult, BlockNumber, Claim, CommittedJob, Numbered, Outlook, Renewal, ReservedTimes,
+            SharedBackend, SharedCommit, SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile,
+            WorkerRow,
+        };
         pub use crate::store::shared::ledger::SharedLedger;
         pub use crate::store::shared::memory::MemoryServer;
         pub use crate::store::shared::options::{ReadClock, SharedOptions};

@@ -69,7 +69,6 @@
 pub mod cli;
 pub mod description;
 mod driver;
-#[expect(unreachable_pub, reason = "its visibility is still to be narrowed")]
 mod engine;
 mod fsio;
 pub mod images;

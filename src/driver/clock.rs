@@ -20,7 +20,7 @@ pub struct Clock {
 
 impl Clock {
     /// Returns a clock that reads the clocks of this machine.
-    pub fn system() -> Self {
+    pub(crate) fn system() -> Self {
         Self::with_suspends(None, suspended)
     }
 

@@ -3,13 +3,13 @@
 //! Slow work runs in separate tasks and returns as an [`Input`]. Inputs that arrive during a commit are handled in the
 //! next turn, so that one sync serves them all.
 
-pub mod clock;
-pub mod context;
+pub(crate) mod clock;
+pub(crate) mod context;
 mod meter;
-pub mod pictures;
+pub(crate) mod pictures;
 mod requests;
 mod shared;
-pub mod stop;
+pub(crate) mod stop;
 mod task_owner;
 mod transfer;
 

@@ -37,7 +37,7 @@ const PATIENCE: u32 = 4;
 
 /// Limiter that estimates both limits, and which of them refuses.
 #[derive(Debug)]
-pub struct AdaptiveLimiter {
+pub(crate) struct AdaptiveLimiter {
     window: ConcurrencyWindow,
     /// Useful number of tasks in flight while nothing is refused; `None` if it is not to be measured.
     gain: Option<ThroughputProbe>,
@@ -63,7 +63,7 @@ pub struct AdaptiveLimiter {
 
 impl AdaptiveLimiter {
     /// Creates a limiter that knows only the user's settings. A configured rate already gives the useful number of tasks.
-    pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
+    pub(crate) fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
         let gain = (concurrency == Concurrency::Auto && !is_rate_known).then(ThroughputProbe::new);
         Self {
             window: ConcurrencyWindow::new(concurrency),
@@ -83,19 +83,19 @@ impl AdaptiveLimiter {
     }
 
     /// Sets the number of jobs that are left to submit; `None` if many.
-    pub const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
+    pub(crate) const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
         self.window.expect_jobs(n_jobs);
     }
 
     /// Records that `n_in_flight` tasks of an earlier process are at the provider.
-    pub fn found(&mut self, n_in_flight: usize) {
+    pub(crate) fn found(&mut self, n_in_flight: usize) {
         self.window.found(n_in_flight);
         self.gain.iter_mut().for_each(|gain| gain.found(n_in_flight));
     }
 
     /// Begins with the limits that a search has found, with `n_accepted` tasks in flight. So far `mean_rate` submissions per second were
     /// accepted, which shows whether a rate that was found earlier is wrong.
-    pub fn begin(&mut self, now: Moment, n_accepted: usize, found: FoundLimits, mean_rate: f64) {
+    pub(crate) fn begin(&mut self, now: Moment, n_accepted: usize, found: FoundLimits, mean_rate: f64) {
         if let Some(slots) = found.slots {
             self.window.limit_to(slots);
             if self.rate.now(now).is_some_and(|rate| mean_rate > FASTER * rate) {
@@ -116,43 +116,43 @@ impl AdaptiveLimiter {
     }
 
     /// Returns whether a refusal has cut a limit.
-    pub const fn has_cut(&self) -> bool {
+    pub(crate) const fn has_cut(&self) -> bool {
         self.before.is_some() || self.reason.is_some()
     }
 
     /// Returns whether a rate is known, and submissions are not faster than what was accepted.
-    pub fn has_proven_rate(&self, now: Moment) -> bool {
+    pub(crate) fn has_proven_rate(&self, now: Moment) -> bool {
         self.rate.believed(now).is_some() && self.rate.is_tried(now) && !self.rate.is_grown(now)
     }
 
     /// Returns how many tasks may be in flight at most.
-    pub fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         self.window.max().min(self.worth())
     }
 
     /// Returns whether the in-flight limit is known from a refusal.
-    pub const fn has_found_places(&self) -> bool {
+    pub(crate) const fn has_found_places(&self) -> bool {
         self.window.is_found()
     }
 
     /// Returns whether it is unknown which limit refuses.
-    pub const fn is_in_doubt(&self) -> bool {
+    pub(crate) const fn is_in_doubt(&self) -> bool {
         self.case.is_some()
     }
 
     /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
     #[cfg(test)]
-    pub const fn distrust_chance(&mut self) {
+    pub(crate) const fn distrust_chance(&mut self) {
         self.chance.distrust();
     }
 
     /// Returns whether refusals have proved random, so that a wait named by one applies to its own job alone.
-    pub const fn is_chance_trusted(&self) -> bool {
+    pub(crate) const fn is_chance_trusted(&self) -> bool {
         self.chance.is_trusted()
     }
 
     /// Returns how many tasks are known to be accepted and useful.
-    pub fn cap(&self) -> usize {
+    pub(crate) fn cap(&self) -> usize {
         self.window.cap().min(self.worth())
     }
 
@@ -162,7 +162,7 @@ impl AdaptiveLimiter {
     }
 
     /// Records the end of one of `n_in_flight` tasks, its duration `took`, and the expected delay `unheard` of its detection.
-    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
+    pub(crate) fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
         self.unheard.ended(took, unheard);
         if let Some(gain) = self.gain.as_mut().filter(|_| !self.window.is_found()) {
             gain.ended(now, n_in_flight, took);
@@ -170,7 +170,7 @@ impl AdaptiveLimiter {
     }
 
     /// Returns whether one more task may be submitted with `n_in_flight` in flight.
-    pub fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
+    pub(crate) fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
         let is_test = self.case.as_ref().is_some_and(|case| {
             let room = (case.n_others + self.doubt(case.n_others) + 1).min(self.window.max());
             case.test_at <= now && n_in_flight < room
@@ -180,7 +180,7 @@ impl AdaptiveLimiter {
     }
 
     /// Returns how many of `n` tasks in flight may have ended.
-    pub fn noise(&self, n: usize) -> usize {
+    pub(crate) fn noise(&self, n: usize) -> usize {
         self.unheard.among(n, AS_A_RULE)
     }
 
@@ -194,31 +194,31 @@ impl AdaptiveLimiter {
     }
 
     /// Returns when there will be room without the end of a task; `None` if only an end makes room.
-    pub fn room_at(&self, now: Moment, n_in_flight: usize) -> Option<Moment> {
+    pub(crate) fn room_at(&self, now: Moment, n_in_flight: usize) -> Option<Moment> {
         let test_at = self.case.as_ref().map(|case| case.test_at);
         let beyond_at = self.beyond_at.filter(|_| n_in_flight < self.room());
         [test_at, beyond_at].into_iter().flatten().filter(|at| *at > now).min()
     }
 
     /// Returns when the next submission may leave; `None` means now.
-    pub fn next_at(&self, now: Moment) -> Option<Moment> {
+    pub(crate) fn next_at(&self, now: Moment) -> Option<Moment> {
         self.rate.next_at(now)
     }
 
     /// Returns the rate that the provider accepts, in submissions per second; `None` as long as refusals have not shown it.
-    pub fn rate(&self, now: Moment) -> Option<f64> {
+    pub(crate) fn rate(&self, now: Moment) -> Option<f64> {
         self.rate.believed(now)
     }
 
     /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
-    pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
+    pub(crate) fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
         let has_token = self.rate.has_token(now);
         self.rate.take(now);
         SubmitPermit::new(now, n_others).with_token(has_token)
     }
 
     /// Records an accepted submission.
-    pub fn accepted(&mut self, now: Moment, ticket: SubmitPermit) {
+    pub(crate) fn accepted(&mut self, now: Moment, ticket: SubmitPermit) {
         self.n_refusals = 0;
         self.chance.accepted();
         let since = self.rate.since_accepted(now);
@@ -242,7 +242,7 @@ impl AdaptiveLimiter {
     }
 
     /// Records a refused submission and returns the reaction; `None` if an earlier refusal of the same burst already counted.
-    pub fn refused(&mut self, now: Moment, ticket: SubmitPermit) -> Option<RefusalReaction> {
+    pub(crate) fn refused(&mut self, now: Moment, ticket: SubmitPermit) -> Option<RefusalReaction> {
         let is_late = self.refused_at.is_some_and(|at| ticket.left_at() <= at);
         if is_late && !self.chance.is_presumed() {
             self.window.refused_too();

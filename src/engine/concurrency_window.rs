@@ -33,7 +33,7 @@ const REPAID: usize = 60;
 /// accepted with clearly more tasks in flight than at the last refusal. Such an acceptance shows that the limit has moved, and costs
 /// nothing. The next step of growth follows at once.
 #[derive(Clone, Debug)]
-pub struct ConcurrencyWindow {
+pub(super) struct ConcurrencyWindow {
     /// Number of tasks that the provider is known to accept.
     cap: usize,
     /// Value of `cap` when the current cuts began.
@@ -69,7 +69,7 @@ impl ProbeBudget {
 
 impl ConcurrencyWindow {
     /// Creates the window that the user configures. A fixed number is also its maximum.
-    pub fn new(concurrency: Concurrency) -> Self {
+    pub(super) fn new(concurrency: Concurrency) -> Self {
         let (cap, max) = match concurrency {
             Concurrency::Fixed(n) => (n.get() as usize, n.get() as usize),
             Concurrency::Auto => (FIRST, MAX),
@@ -78,17 +78,17 @@ impl ConcurrencyWindow {
     }
 
     /// Sets the number of jobs that are left to submit; `None` if many. Few jobs repay no probe.
-    pub const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
+    pub(super) const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
         self.n_jobs = n_jobs;
     }
 
     /// Raises the window to `n_in_flight` tasks of an earlier process, since the provider accepts as many.
-    pub fn found(&mut self, n_in_flight: usize) {
+    pub(super) fn found(&mut self, n_in_flight: usize) {
         self.cap = self.cap.max(n_in_flight).min(self.max);
     }
 
     /// Sets the number of slots that a search has found.
-    pub fn limit_to(&mut self, slots: usize) {
+    pub(super) fn limit_to(&mut self, slots: usize) {
         // The search has just shown that one more is refused.
         self.cap = slots.min(self.max).max(1);
         self.top = self.cap;
@@ -96,22 +96,22 @@ impl ConcurrencyWindow {
     }
 
     /// Returns whether a submission was ever refused for lack of a slot.
-    pub const fn is_found(&self) -> bool {
+    pub(super) const fn is_found(&self) -> bool {
         self.account.is_some()
     }
 
     /// Returns the number of tasks that the provider is known to accept.
-    pub const fn cap(&self) -> usize {
+    pub(super) const fn cap(&self) -> usize {
         self.cap
     }
 
     /// Returns the maximum of the window.
-    pub const fn max(&self) -> usize {
+    pub(super) const fn max(&self) -> usize {
         self.max
     }
 
     /// Returns how many tasks may be in flight now, if `noise` of them may have ended undetected.
-    pub fn room(&self, noise: usize) -> usize {
+    pub(super) fn room(&self, noise: usize) -> usize {
         let is_repaid = self.n_jobs.is_none_or(|n_jobs| n_jobs > REPAID * self.cap);
         let beyond = match self.account.filter(|_| is_repaid) {
             // A limit that has moved is followed by this many tasks at a time.
@@ -123,7 +123,7 @@ impl ConcurrencyWindow {
     }
 
     /// Records a submission that was accepted with `n_others` other tasks in flight, of which `noise` may have ended undetected.
-    pub fn accepted(&mut self, n_others: usize, noise: usize) {
+    pub(super) fn accepted(&mut self, n_others: usize, noise: usize) {
         match &mut self.account {
             // An unused window does not show whether a larger one would be used.
             None if (n_others + 1) * 2 >= self.cap => self.cap += 1,
@@ -145,7 +145,7 @@ impl ConcurrencyWindow {
 
     /// Records a submission that was refused for lack of a slot. Of the `n_others` other tasks in flight, `noise` may have ended
     /// undetected. After an unexpected refusal the next probe comes sooner.
-    pub fn refused(&mut self, n_others: usize, noise: usize, is_surprise: bool) {
+    pub(super) fn refused(&mut self, n_others: usize, noise: usize, is_surprise: bool) {
         let mut account = self.account.unwrap_or(ProbeBudget::NEW);
         // No submission was accepted in between: a limit that fell is unrelated to what was known before.
         let is_falling = account.n_accepted == 0;
@@ -176,7 +176,7 @@ impl ConcurrencyWindow {
     }
 
     /// Records one more refusal, which adds no information and costs the same.
-    pub fn refused_too(&mut self) {
+    pub(super) fn refused_too(&mut self) {
         if let Some(account) = &mut self.account {
             account.charge();
         }
@@ -184,12 +184,12 @@ impl ConcurrencyWindow {
 
     /// Returns whether this window explains a refusal with `n_others` other tasks in flight. Tasks that have ended undetected make the
     /// window seem larger than it is, but not by much.
-    pub fn explains(&self, n_others: usize) -> bool {
+    pub(super) fn explains(&self, n_others: usize) -> bool {
         (n_others + 1) * 5 >= self.known() * 4
     }
 
     /// Returns the number of tasks that were accepted before the current cuts.
-    pub fn known(&self) -> usize {
+    pub(super) fn known(&self) -> usize {
         let was_taken = self.account.is_some_and(|account| account.n_accepted > 0);
         if was_taken { self.top } else { self.cap }
     }

@@ -43,7 +43,7 @@ const EPOCH_MICROS: i64 = 2 * 24 * 3600 * 1_000_000;
 /// Issues permits at a rate, evenly spaced. No span ever sees more than its count, as a server with a sliding window counts. Both checks
 /// use the monotonic clock. A clock that is set, or a machine that sleeps, therefore adds no permits.
 #[derive(Debug)]
-pub struct ConfiguredRate {
+pub(crate) struct ConfiguredRate {
     limiter: Limiter,
     clock: EngineClock,
     /// Cells of a request after a pause: the whole bucket, so that only lateness is compensated, and not idle time.
@@ -80,7 +80,7 @@ impl EngineClock {
 
 impl ConfiguredRate {
     /// Creates a limiter at this rate. A `burst` that the user names may leave at once, and adds to the maximum of a span.
-    pub fn new(rate: Rate, burst: Option<NonZeroU32>) -> Self {
+    pub(crate) fn new(rate: Rate, burst: Option<NonZeroU32>) -> Self {
         let interval = if rate.count.get() > RECENT_MAX && burst.is_none() {
             // These are too many requests to remember: the rate is reduced by what may be compensated.
             rate.interval().mul_f64(1.0 + (1.0 + late_max(rate)) / f64::from(rate.count.get()))
@@ -103,7 +103,7 @@ impl ConfiguredRate {
 
     /// Counts a request that left before this process began. A `sent_at` after `now` means that the clock was set back. Such a request
     /// counts as sent now, which delays one request and not a day's worth.
-    pub fn remember(&mut self, now: Moment, sent_at: Moment) {
+    pub(crate) fn remember(&mut self, now: Moment, sent_at: Moment) {
         // One request too many in the past is not undone by one request less in the present.
         let _ = self.check(sent_at.min(now));
         if sent_at <= now
@@ -114,7 +114,7 @@ impl ConfiguredRate {
     }
 
     /// Takes one permit, or returns the moment of the next attempt.
-    pub fn take(&mut self, now: Moment) -> Result<(), Moment> {
+    pub(crate) fn take(&mut self, now: Moment) -> Result<(), Moment> {
         if let Some(free_at) = self.recent.as_ref().and_then(Recent::free_at).filter(|free_at| *free_at > now) {
             return Err(free_at);
         }

@@ -10,14 +10,14 @@ const UNKNOWN: f64 = 0.3;
 
 /// Exponential averages of the task duration and of the detection lag, in seconds.
 #[derive(Clone, Debug, Default)]
-pub struct DetectionLag {
+pub(super) struct DetectionLag {
     took: f64,
     unheard: f64,
 }
 
 impl DetectionLag {
     /// Records a task that was found done. `took` is its duration, and `unheard` the expected time for which its end was undetected.
-    pub fn ended(&mut self, took: Duration, unheard: Duration) {
+    pub(super) fn ended(&mut self, took: Duration, unheard: Duration) {
         self.took += (took.as_secs_f64() - self.took) / COUNT;
         self.unheard += (unheard.as_secs_f64() - self.unheard) / COUNT;
     }
@@ -29,7 +29,7 @@ impl DetectionLag {
         clippy::cast_sign_loss,
         reason = "a small count"
     )]
-    pub fn among(&self, n: usize, deviations: f64) -> usize {
+    pub(super) fn among(&self, n: usize, deviations: f64) -> usize {
         let share = if self.took > 0.0 { (self.unheard / self.took).min(1.0) } else { UNKNOWN };
         let mean = share * n as f64;
         (mean + deviations * mean.sqrt()) as usize

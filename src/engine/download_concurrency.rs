@@ -42,7 +42,7 @@ const REST_MAX: Duration = Duration::from_secs(600);
 
 /// Estimate of the useful number of concurrent downloads.
 #[derive(Debug)]
-pub struct DownloadConcurrency {
+pub(super) struct DownloadConcurrency {
     max: usize,
     now_max: usize,
     /// Downloads under way, and when each began.
@@ -83,7 +83,7 @@ enum Trial {
 
 impl DownloadConcurrency {
     /// Creates an estimate for at most `max` downloads at a time.
-    pub fn new(max: usize) -> Self {
+    pub(super) fn new(max: usize) -> Self {
         Self {
             max,
             now_max: FIRST.min(max),
@@ -99,22 +99,22 @@ impl DownloadConcurrency {
     }
 
     /// Returns the number of downloads under way.
-    pub fn n_out(&self) -> usize {
+    pub(super) fn n_out(&self) -> usize {
         self.under_way.len()
     }
 
     /// Returns whether one more download may begin.
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.n_out() < self.now_max
     }
 
     /// Records the beginning of a download.
-    pub fn begin(&mut self, now: Moment, job: JobId) {
+    pub(super) fn begin(&mut self, now: Moment, job: JobId) {
         self.under_way.insert(job, now);
     }
 
     /// Records the end of a download; `is_home` says whether its images arrived.
-    pub fn end(&mut self, now: Moment, job: JobId, is_home: bool) {
+    pub(super) fn end(&mut self, now: Moment, job: JobId, is_home: bool) {
         let Some(began_at) = self.under_way.remove(&job) else { return };
         let took = now - began_at;
         // Without reports of bytes, the effect of more downloads cannot be judged.
@@ -126,7 +126,7 @@ impl DownloadConcurrency {
     }
 
     /// Processes a report of what the downloads under way have received.
-    pub fn received(&mut self, now: Moment, received: Received) {
+    pub(super) fn received(&mut self, now: Moment, received: Received) {
         self.has_received |= received.n_bytes > 0;
         if received.n_stalled > 0 {
             self.halve(now);
@@ -135,12 +135,12 @@ impl DownloadConcurrency {
     }
 
     /// Records a refusal for too many requests: fewer downloads are tried.
-    pub fn throttled(&mut self, now: Moment) {
+    pub(super) fn throttled(&mut self, now: Moment) {
         self.halve(now);
     }
 
     /// Records that all downloads that may begin now have begun.
-    pub fn planned(&mut self) {
+    pub(super) fn planned(&mut self) {
         self.was_full = !self.has_room();
     }
 

@@ -7,11 +7,11 @@ use crate::model::time::Moment;
 
 /// Minimum backlog of jobs, with ended tasks and images still to fetch, at which submissions stop. It keeps every download busy while the
 /// next tasks run.
-pub const BACKLOG_MIN: usize = 1000;
+pub(super) const BACKLOG_MIN: usize = 1000;
 
 /// Position of a job in the queues of all hosts; the smallest comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DownloadOrder {
+pub(super) struct DownloadOrder {
     has_no_expiry: bool,
     expires_at: Option<Moment>,
     n_before: u64,
@@ -19,7 +19,7 @@ pub struct DownloadOrder {
 
 /// Queue of jobs whose images can be downloaded.
 #[derive(Debug, Default)]
-pub struct DownloadQueue {
+pub(super) struct DownloadQueue {
     jobs: BTreeMap<DownloadOrder, JobId>,
 }
 
@@ -29,35 +29,35 @@ impl DownloadQueue {
     ///
     /// A link that seems expired on arrival counts as a link without expiry. The local clock may be wrong, and a useless request costs less
     /// than a task that counts as lost.
-    pub fn push(&mut self, now: Moment, job: JobId, expires_at: Option<Moment>, n_before: u64) {
+    pub(super) fn push(&mut self, now: Moment, job: JobId, expires_at: Option<Moment>, n_before: u64) {
         let expires_at = expires_at.filter(|moment| *moment > now);
         self.jobs.insert(DownloadOrder { has_no_expiry: expires_at.is_none(), expires_at, n_before }, job);
     }
 
     /// Takes the next job to download: the first that `is_preferred`, or else the first.
-    pub fn pop(&mut self, is_preferred: impl Fn(JobId) -> bool) -> Option<JobId> {
+    pub(super) fn pop(&mut self, is_preferred: impl Fn(JobId) -> bool) -> Option<JobId> {
         let preferred = self.jobs.iter().find(|(_, job)| is_preferred(**job)).map(|(order, _)| *order);
         self.jobs.remove(&preferred.or_else(|| self.next())?)
     }
 
     /// Returns the position of the next job to download.
-    pub fn next(&self) -> Option<DownloadOrder> {
+    pub(super) fn next(&self) -> Option<DownloadOrder> {
         self.jobs.first_key_value().map(|(order, _)| *order)
     }
 
     /// Takes a job whose links expired while it waited. The job needs fresh links.
-    pub fn pop_expired(&mut self, now: Moment) -> Option<JobId> {
+    pub(super) fn pop_expired(&mut self, now: Moment) -> Option<JobId> {
         let soonest = self.jobs.first_entry()?;
         soonest.key().expires_at.is_some_and(|moment| moment <= now).then(|| soonest.remove())
     }
 
     /// Returns the number of waiting jobs.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.jobs.len()
     }
 
     /// Returns whether no job waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 }

@@ -6,7 +6,7 @@ use crate::model::time::Moment;
 
 /// Counts of the engines of other providers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Elsewhere {
+pub(super) struct Elsewhere {
     /// Cost that is paid, in doubt or reserved; `None` if a price is unknown.
     pub cost: Option<Amount>,
     /// Jobs that failed.

@@ -60,7 +60,7 @@ const TOKEN_SURE: f64 = 1.25;
 /// Between two refusals by the rate limit, the provider accepts exactly what its rate allows. Its bucket is empty at both refusals. That
 /// gives the rate, however large the allowed bursts are.
 #[derive(Clone, Debug)]
-pub struct EstimatedRate {
+pub(super) struct EstimatedRate {
     /// Rate after the last cut, in submissions per second; `None` before the first refusal.
     base: Option<f64>,
     /// Moment of the first submission, or of the last cut.
@@ -83,7 +83,7 @@ pub struct EstimatedRate {
 
 impl EstimatedRate {
     /// Creates an estimate without a rate.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             base: None,
             since: None,
@@ -99,7 +99,7 @@ impl EstimatedRate {
     }
 
     /// Creates an estimate with the rate that a search has found, in submissions per second.
-    pub fn found(now: Moment, rate: f64) -> Self {
+    pub(super) fn found(now: Moment, rate: f64) -> Self {
         let base = rate * SHY;
         let next_at = Some(now + Duration::from_secs_f64((1.0 / base).min(WAIT_MAX)));
         Self {
@@ -114,7 +114,7 @@ impl EstimatedRate {
     }
 
     /// Returns the current rate in submissions per second; `None` before the first refusal.
-    pub fn now(&self, now: Moment) -> Option<f64> {
+    pub(super) fn now(&self, now: Moment) -> Option<f64> {
         let grown = self.grows_at.map_or(0.0, |at| (now - at).as_secs_f64());
         self.base.map(|base| {
             let grown = grown * (base / SLOW).min(1.0);
@@ -124,17 +124,17 @@ impl EstimatedRate {
 
     /// Returns the current rate as long as it is informative. A rate that has grown far beyond the estimate limits nothing, and gives
     /// `None`.
-    pub fn believed(&self, now: Moment) -> Option<f64> {
+    pub(super) fn believed(&self, now: Moment) -> Option<f64> {
         self.now(now).filter(|rate| self.base.is_some_and(|base| *rate < base * GROWN))
     }
 
     /// Returns when the next submission may leave; `None` means now.
-    pub fn next_at(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn next_at(&self, now: Moment) -> Option<Moment> {
         self.next_at.filter(|at| *at > now)
     }
 
     /// Records a submission that leaves.
-    pub fn take(&mut self, now: Moment) {
+    pub(super) fn take(&mut self, now: Moment) {
         self.since.get_or_insert(now);
         self.rest_if_unused(now);
         self.left_at = Some(now);
@@ -154,7 +154,7 @@ impl EstimatedRate {
     }
 
     /// Records an accepted submission.
-    pub fn accepted(&mut self, now: Moment) {
+    pub(super) fn accepted(&mut self, now: Moment) {
         self.n_accepted += 1;
         self.lately = self.lately(now) + 1.0 / self.lately_span();
         self.accepted_at = Some(now);
@@ -166,7 +166,7 @@ impl EstimatedRate {
 
     /// Records a submission that was refused by the rate limit, as far as is known. `is_sure` says whether that is certain. `chance` is the
     /// share of random refusals besides; 0 if none is known.
-    pub fn refused(&mut self, now: Moment, is_sure: bool, chance: f64) {
+    pub(super) fn refused(&mut self, now: Moment, is_sure: bool, chance: f64) {
         let has_grown = self.has_rested(now);
         self.n_unexplained = if has_grown || self.base.is_none() { 0 } else { self.n_unexplained + 1 };
         if self.n_accepted > 0 {
@@ -201,44 +201,44 @@ impl EstimatedRate {
     }
 
     /// Returns whether the rate has rested since the last refusal, and grows.
-    pub fn has_rested(&self, now: Moment) -> bool {
+    pub(super) fn has_rested(&self, now: Moment) -> bool {
         self.grows_at.is_some_and(|at| at <= now)
     }
 
     /// Returns whether this rate explains a refusal now. The recent acceptance rate must be close to it, and the refusal not the third
     /// unexpected one in a row.
-    pub fn explains(&self, now: Moment) -> bool {
+    pub(super) fn explains(&self, now: Moment) -> bool {
         !self.is_unexplained() && self.base.is_some_and(|base| self.lately(now) >= 0.75 * base)
     }
 
     /// Returns whether a submission that leaves now finds a token, as nothing has left for long enough.
-    pub fn has_token(&self, now: Moment) -> bool {
+    pub(super) fn has_token(&self, now: Moment) -> bool {
         let gap = self.left_at.map_or(0.0, |at| (now - at).as_secs_f64());
         self.base.is_some_and(|base| gap * base > TOKEN_SURE)
     }
 
     /// Returns whether the rate is higher than the one that was accepted for long.
-    pub fn is_grown(&self, now: Moment) -> bool {
+    pub(super) fn is_grown(&self, now: Moment) -> bool {
         self.now(now).is_some_and(|rate| rate > GROWN_MIN * self.proven)
     }
 
     /// Returns whether nothing but the rate holds the submissions back.
-    pub fn is_used(&self, now: Moment) -> bool {
+    pub(super) fn is_used(&self, now: Moment) -> bool {
         self.now(now).is_some_and(|rate| self.lately(now) >= USED_ALONE * rate)
     }
 
     /// Returns whether enough submissions were accepted since the last cut, and for long enough, to trust the rate.
-    pub fn is_tried(&self, now: Moment) -> bool {
+    pub(super) fn is_tried(&self, now: Moment) -> bool {
         self.n_accepted >= REST_ACCEPTED / 2 && self.since.is_some_and(|since| now - since >= TRIED)
     }
 
     /// Returns whether the last refusals came before the rate had grown again, so that a further one has another cause.
-    pub const fn is_unexplained(&self) -> bool {
+    pub(super) const fn is_unexplained(&self) -> bool {
         self.n_unexplained >= UNEXPLAINED_MAX
     }
 
     /// Returns to an earlier rate, as the cuts since then did not help.
-    pub fn restore(&mut self, now: Moment, before: &Self) {
+    pub(super) fn restore(&mut self, now: Moment, before: &Self) {
         if before.base.is_none() {
             self.clone_from(before);
             return;
@@ -249,17 +249,17 @@ impl EstimatedRate {
     }
 
     /// Returns the time since the last accepted submission; zero before the first.
-    pub fn since_accepted(&self, now: Moment) -> Duration {
+    pub(super) fn since_accepted(&self, now: Moment) -> Duration {
         self.accepted_at.map_or(Duration::ZERO, |at| now - at)
     }
 
     /// Returns the mean time between two recently accepted submissions.
-    pub fn interval(&self, now: Moment) -> Duration {
+    pub(super) fn interval(&self, now: Moment) -> Duration {
         Duration::try_from_secs_f64(1.0 / self.lately(now)).unwrap_or(Duration::MAX)
     }
 
     /// Returns the recent acceptance rate, in submissions per second.
-    pub fn pace(&self, now: Moment) -> f64 {
+    pub(super) fn pace(&self, now: Moment) -> f64 {
         self.lately(now)
     }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 /// Position of a task in the order of acceptance; zero for every task of an earlier process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AcceptOrder(u64);
+pub(super) struct AcceptOrder(u64);
 
 /// Evidence about unfinished tasks, from the ends of other tasks.
 #[derive(Debug, Default)]
-pub struct FifoDetector {
+pub(super) struct FifoDetector {
     n_accepted: u64,
     /// Youngest task that was seen to end.
     youngest_ended: AcceptOrder,
@@ -21,20 +21,20 @@ pub struct FifoDetector {
 
 impl FifoDetector {
     /// Returns the position of a task that is accepted now.
-    pub const fn accepted(&mut self) -> AcceptOrder {
+    pub(super) const fn accepted(&mut self) -> AcceptOrder {
         self.n_accepted += 1;
         AcceptOrder(self.n_accepted)
     }
 
     /// Records the end of a task.
-    pub fn ended(&mut self, listening: Duration, order: AcceptOrder) {
+    pub(super) fn ended(&mut self, listening: Duration, order: AcceptOrder) {
         self.youngest_ended = self.youngest_ended.max(order);
         self.last_end_at = listening;
     }
 
     /// Returns whether a task may still wait for its turn. In that case no younger task has ended, and the most recent end is less than
     /// `patience` ago.
-    pub fn may_be_queued(&self, listening: Duration, order: AcceptOrder, patience: Duration) -> bool {
+    pub(super) fn may_be_queued(&self, listening: Duration, order: AcceptOrder, patience: Duration) -> bool {
         order >= self.youngest_ended && listening.saturating_sub(self.last_end_at) < patience
     }
 }

@@ -47,7 +47,7 @@ struct Member {
 
 /// Action of one provider, by the number of its engine.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FleetAction {
+pub(crate) struct FleetAction {
     /// Number of the engine, from 0. The first one is that of the run's own provider.
     pub member: usize,
     /// Work for the driver.
@@ -56,7 +56,7 @@ pub struct FleetAction {
 
 /// Result of one step of all engines.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FleetTurn {
+pub(crate) struct FleetTurn {
     /// Events to record before any action begins.
     pub events: Vec<Event>,
     /// Actions to perform.
@@ -95,7 +95,7 @@ impl Fleet {
     }
 
     /// Gives the jobs whose rows name the run's own provider in this way to its engine.
-    pub fn add_own_name(&mut self, as_written: String) {
+    pub(crate) fn add_own_name(&mut self, as_written: String) {
         self.by_name.insert(as_written, 0);
     }
 
@@ -109,7 +109,7 @@ impl Fleet {
     }
 
     /// Processes a result or a request from the driver.
-    pub fn handle(&mut self, now: Moment, input: Input) {
+    pub(crate) fn handle(&mut self, now: Moment, input: Input) {
         if self.is_alone() {
             return self.members[0].engine.handle(now, input);
         }
@@ -181,7 +181,7 @@ impl Fleet {
     }
 
     /// Returns what the driver has to record and to do now.
-    pub fn turn(&mut self, now: Moment) -> FleetTurn {
+    pub(crate) fn turn(&mut self, now: Moment) -> FleetTurn {
         let mut all = FleetTurn { is_last: true, ..FleetTurn::default() };
         for number in 0..self.members.len() {
             if !self.is_alone() {
@@ -229,7 +229,7 @@ impl Fleet {
     }
 
     /// Returns why the run stops before its end, with the name of the provider that is the reason; `None` if it does not.
-    pub fn stop_reason(&self) -> Option<StopReason> {
+    pub(crate) fn stop_reason(&self) -> Option<StopReason> {
         if let [member] = self.members.as_slice() {
             return member.engine.stop().cloned();
         }
@@ -240,12 +240,12 @@ impl Fleet {
 
     /// Returns the end of a pause of all submissions that the provider named; `None` without one. What one of several providers says concerns
     /// no other.
-    pub fn named_pause(&self, now: Moment) -> Option<Moment> {
+    pub(crate) fn named_pause(&self, now: Moment) -> Option<Moment> {
         self.members.first().filter(|_| self.is_alone()).and_then(|member| member.engine.named_pause(now))
     }
 
     /// Returns what is under way, for the progress display.
-    pub fn pace(&self, now: Moment) -> RunSnapshot {
+    pub(crate) fn pace(&self, now: Moment) -> RunSnapshot {
         let mut paces = self.members.iter().map(|member| member.engine.pace(now));
         let first = paces.next().unwrap_or_default();
         paces.fold(first, merge::pace)

@@ -28,7 +28,7 @@ const HOSTS_MAX: usize = 256;
 
 /// Image hosts of one provider.
 #[derive(Debug)]
-pub struct ImageHosts {
+pub(super) struct ImageHosts {
     hosts: BTreeMap<String, ImageHost>,
     /// Jobs ever queued.
     n_pushed: u64,
@@ -97,14 +97,14 @@ impl ImageHost {
 
 impl ImageHosts {
     /// Creates the state in which no host is known.
-    pub fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         let (seed, wait_max) = (limits.seed ^ 0x1a, limits.wait_max);
         let concurrency = DownloadConcurrency::new(limits.downloads_max);
         Self { hosts: BTreeMap::new(), n_pushed: 0, seed, wait_max, has_delivered: false, concurrency }
     }
 
     /// Queues a job whose images can be downloaded.
-    pub fn push(&mut self, now: Moment, job: JobId, urls: &[Url]) {
+    pub(super) fn push(&mut self, now: Moment, job: JobId, urls: &[Url]) {
         if self.hosts.len() >= HOSTS_MAX {
             self.hosts.retain(|_, host| host.has_jobs());
         }
@@ -115,7 +115,7 @@ impl ImageHosts {
     }
 
     /// Takes the next job to download from a host whose gate is open, if one more download may begin: it is then under way.
-    pub fn pop(&mut self, now: Moment) -> Option<JobId> {
+    pub(super) fn pop(&mut self, now: Moment) -> Option<JobId> {
         if !self.concurrency.has_room() {
             return None;
         }
@@ -130,44 +130,44 @@ impl ImageHosts {
     }
 
     /// Records that all downloads that may begin now have begun.
-    pub fn planned(&mut self) {
+    pub(super) fn planned(&mut self) {
         self.concurrency.planned();
     }
 
     /// Processes a report of what the downloads under way have received, and of stalls.
-    pub fn received(&mut self, now: Moment, received: Received) {
+    pub(super) fn received(&mut self, now: Moment, received: Received) {
         self.concurrency.received(now, received);
     }
 
     /// Returns the number of downloads under way.
-    pub fn n_out(&self) -> usize {
+    pub(super) fn n_out(&self) -> usize {
         self.concurrency.n_out()
     }
 
     /// Takes a job whose links expired while it waited, if its host would be asked now. The job needs fresh links.
-    pub fn pop_expired(&mut self, now: Moment) -> Option<JobId> {
+    pub(super) fn pop_expired(&mut self, now: Moment) -> Option<JobId> {
         self.hosts.values_mut().filter(|host| host.is_open(now)).find_map(|host| host.queue.pop_expired(now))
     }
 
     /// Returns the number of waiting jobs.
-    pub fn n_waiting(&self) -> usize {
+    pub(super) fn n_waiting(&self) -> usize {
         self.hosts.values().map(|host| host.queue.len()).sum()
     }
 
     /// Returns when the first closed gate opens behind which jobs wait.
-    pub fn wake_at(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn wake_at(&self, now: Moment) -> Option<Moment> {
         let waiting = self.hosts.values().filter(|host| !host.queue.is_empty());
         waiting.filter_map(|host| host.gate.hold(now)).map(|hold| hold.until).min()
     }
 
     /// Records the end of a download; `is_home` says whether its images arrived.
-    pub fn ended(&mut self, now: Moment, job: JobId, urls: &[Url], is_home: bool) {
+    pub(super) fn ended(&mut self, now: Moment, job: JobId, urls: &[Url], is_home: bool) {
         self.concurrency.end(now, job, is_home);
         self.host(urls).under_way.remove(&job);
     }
 
     /// Records an image that arrived: its host works.
-    pub fn delivered(&mut self, now: Moment, urls: &[Url]) {
+    pub(super) fn delivered(&mut self, now: Moment, urls: &[Url]) {
         self.has_delivered = true;
         let host = self.host(urls);
         host.gate.succeeded(now);
@@ -176,7 +176,7 @@ impl ImageHosts {
     }
 
     /// Records a refusal for too many requests: the host is asked again after the wait that it names, or after a backoff.
-    pub fn throttled(&mut self, now: Moment, job: JobId, urls: &[Url], retry_after: Option<Duration>) {
+    pub(super) fn throttled(&mut self, now: Moment, job: JobId, urls: &[Url], retry_after: Option<Duration>) {
         self.concurrency.throttled(now);
         let host = self.host(urls);
         host.failed(now, job);
@@ -185,21 +185,21 @@ impl ImageHosts {
     }
 
     /// Records a download without an image.
-    pub fn failed(&mut self, now: Moment, job: JobId, urls: &[Url]) {
+    pub(super) fn failed(&mut self, now: Moment, job: JobId, urls: &[Url]) {
         let host = self.host(urls);
         host.failed(now, job);
         host.gate.faltered(now, false);
     }
 
     /// Removes a job that no longer waits for its images.
-    pub fn forget(&mut self, job: JobId) {
+    pub(super) fn forget(&mut self, job: JobId) {
         for host in self.hosts.values_mut().filter(|host| !host.failing.is_empty()) {
             host.failing.remove(&job);
         }
     }
 
     /// Returns whether the host, and not the job, is the cause of this fault.
-    pub fn is_to_blame(&self, urls: &[Url], fault: FaultKind) -> bool {
+    pub(super) fn is_to_blame(&self, urls: &[Url], fault: FaultKind) -> bool {
         let name = host_name(urls);
         let Some(host) = self.hosts.get(&name) else { return false };
         let Some(since) = host.failing_since else { return false };
@@ -211,40 +211,40 @@ impl ImageHosts {
     }
 
     /// Returns how long the host of these links has delivered no image, but faults; `None` if there were too few for an outage.
-    pub fn failing_for(&self, now: Moment, urls: &[Url]) -> Option<Duration> {
+    pub(super) fn failing_for(&self, now: Moment, urls: &[Url]) -> Option<Duration> {
         self.hosts.get(&host_name(urls))?.failing_for(now)
     }
 
     /// Returns the moment of the first of the consecutive faults of this host.
-    pub fn failing_since(&self, urls: &[Url]) -> Option<Moment> {
+    pub(super) fn failing_since(&self, urls: &[Url]) -> Option<Moment> {
         self.hosts.get(&host_name(urls))?.failing_since
     }
 
     /// Returns the number of consecutive faults of this host.
-    pub fn n_faults(&self, urls: &[Url]) -> u32 {
+    pub(super) fn n_faults(&self, urls: &[Url]) -> u32 {
         self.hosts.get(&host_name(urls)).map_or(0, |host| host.n_faults)
     }
 
     /// Allows a probe at this moment, if the gate of a host that seems down would open later.
-    pub fn probe_by(&mut self, moment: Moment, urls: &[Url]) {
+    pub(super) fn probe_by(&mut self, moment: Moment, urls: &[Url]) {
         self.host(urls).gate.probe_by(moment);
     }
 
     /// Returns whether any host has delivered an image to this process.
-    pub const fn has_delivered(&self) -> bool {
+    pub(super) const fn has_delivered(&self) -> bool {
         self.has_delivered
     }
 
     /// Returns whether every host that jobs wait for fails, and one seems down. Another task would only add to the images that cannot be
     /// downloaded.
-    pub fn are_down(&self) -> bool {
+    pub(super) fn are_down(&self) -> bool {
         let mut waited_for = self.hosts.values().filter(|host| host.has_jobs());
         let is_one_down = self.hosts.values().any(|host| host.gate.is_down() && !host.failing.is_empty());
         is_one_down && waited_for.all(|host| !host.failing.is_empty())
     }
 
     /// Returns the longest time for which a host has seemed down; `None` if none does.
-    pub fn down_for(&self, now: Moment) -> Option<Duration> {
+    pub(super) fn down_for(&self, now: Moment) -> Option<Duration> {
         let down = self.hosts.values().filter(|host| host.gate.is_down() && !host.failing.is_empty());
         down.filter_map(|host| host.failing_for(now)).max()
     }

@@ -14,7 +14,7 @@ const PROBE_MAX: usize = 32;
 
 /// Share of the batch that this process works on.
 #[derive(Debug)]
-pub struct JobLimit {
+pub(super) struct JobLimit {
     /// Jobs that may still be added; `None` means all.
     left: Option<u64>,
     n_taken: u64,
@@ -23,17 +23,17 @@ pub struct JobLimit {
 
 impl JobLimit {
     /// Creates a share of at most `jobs_max` jobs; `None` means all.
-    pub const fn new(jobs_max: Option<u64>) -> Self {
+    pub(super) const fn new(jobs_max: Option<u64>) -> Self {
         Self { left: jobs_max, n_taken: 0, has_others: false }
     }
 
     /// Returns whether no further job is added.
-    pub const fn is_full(&self) -> bool {
+    pub(super) const fn is_full(&self) -> bool {
         matches!(self.left, Some(0))
     }
 
     /// Returns how many jobs to load if there is room for `max`.
-    pub fn ask(&self, max: usize) -> usize {
+    pub(super) fn ask(&self, max: usize) -> usize {
         match self.left {
             None => max,
             Some(0) => PROBE_MAX,
@@ -41,7 +41,7 @@ impl JobLimit {
         }
     }
 
-    pub const fn take(&mut self) {
+    pub(super) const fn take(&mut self) {
         self.n_taken += 1;
         if let Some(left) = self.left.as_mut() {
             *left = left.saturating_sub(1);
@@ -51,12 +51,12 @@ impl JobLimit {
 
 impl JobLimit {
     /// Takes note that other jobs are outstanding.
-    pub const fn note_others(&mut self) {
+    pub(super) const fn note_others(&mut self) {
         self.has_others = true;
     }
 
     /// Returns the reason for the end of this part; `None` if no other jobs are outstanding.
-    pub fn stop(&self) -> Option<StopReason> {
+    pub(super) fn stop(&self) -> Option<StopReason> {
         self.has_others.then_some(StopReason::Limit(self.n_taken))
     }
 }

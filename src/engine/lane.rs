@@ -95,7 +95,7 @@ impl Lane {
     }
 
     /// Sets the number of jobs that are left to submit; `None` if many.
-    pub const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
+    pub(crate) const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
         self.learner.expect_jobs(n_jobs);
     }
 
@@ -146,36 +146,36 @@ impl Lane {
     }
 
     /// Records a submission that was not sent, and of which nothing is learnt.
-    pub fn submit_unsent(&mut self, now: Moment, permit: SubmitPermit) {
+    pub(crate) fn submit_unsent(&mut self, now: Moment, permit: SubmitPermit) {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
         self.learner.forget(now, permit);
     }
 
     /// Limits the submissions under way, as all of them may be refused for the same reason; `None` means any number.
-    pub const fn limit_submits(&mut self, max: Option<usize>) {
+    pub(crate) const fn limit_submits(&mut self, max: Option<usize>) {
         self.refusals_max = max;
     }
 
     /// Handles submissions that are all refused for the same reason. One at a time probes, at growing intervals. A probe that `is_costly`
     /// may be paid for.
-    pub fn block_submits(&mut self, now: Moment, is_costly: bool) {
+    pub(crate) fn block_submits(&mut self, now: Moment, is_costly: bool) {
         self.is_blocked = true;
         self.submits.block(now, is_costly);
     }
 
     /// Applies a pause that the provider announces: it accepts nothing more for `span`.
-    pub fn pause_submits(&mut self, now: Moment, span: Duration) {
+    pub(crate) fn pause_submits(&mut self, now: Moment, span: Duration) {
         self.submits.pause(now, span);
     }
 
     /// Holds all submissions back for `span`, as another process asks, which heard it from the provider.
-    pub fn hold_submits(&mut self, now: Moment, span: Duration) {
+    pub(crate) fn hold_submits(&mut self, now: Moment, span: Duration) {
         self.submits.hold_for(now, span);
     }
 
     /// Applies a wait that the answer to a poll requests.
-    pub fn pause_polls(&mut self, now: Moment, span: Duration) {
+    pub(crate) fn pause_polls(&mut self, now: Moment, span: Duration) {
         self.polls.pause(now, span);
     }
 
@@ -226,28 +226,28 @@ impl Lane {
     }
 
     /// Holds all submissions back until the quota resets; `resets_at` is the time that the provider names for that.
-    pub fn quota_spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
+    pub(crate) fn quota_spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
         self.submits.spent(now, resets_at);
     }
 
     /// Returns whether submissions of any jobs meet nothing but transient faults.
-    pub const fn is_down(&self) -> bool {
+    pub(crate) const fn is_down(&self) -> bool {
         self.submits.is_down()
     }
 
     /// Returns the duration of an API outage for requests of this kind; `None` means no outage. An outage is several consecutive
     /// transient faults, and no other answer.
-    pub fn down_for(&self, now: Moment, stage: Stage) -> Option<Duration> {
+    pub(crate) fn down_for(&self, now: Moment, stage: Stage) -> Option<Duration> {
         self.pacer(stage)?.down_for(now)
     }
 
     /// Returns the moment of the first of the consecutive transient faults of such requests; `None` if the last one was answered.
-    pub fn down_since(&self, stage: Stage) -> Option<Moment> {
+    pub(crate) fn down_since(&self, stage: Stage) -> Option<Moment> {
         self.pacer(stage)?.down_since()
     }
 
     /// Allows a probe at this moment, if an outage would hold such requests back for longer.
-    pub fn probe_by(&mut self, stage: Stage, moment: Moment) {
+    pub(crate) fn probe_by(&mut self, stage: Stage, moment: Moment) {
         match stage {
             Stage::Submit => self.submits.probe_by(moment),
             Stage::Poll => self.polls.probe_by(moment),
@@ -264,12 +264,12 @@ impl Lane {
     }
 
     /// Returns whether the API has ever given this process an informative answer.
-    pub const fn has_answered(&self) -> bool {
+    pub(crate) const fn has_answered(&self) -> bool {
         self.has_answered
     }
 
     /// Records a task that an earlier process left at the provider, where it occupies a slot.
-    pub fn task_found(&mut self) {
+    pub(crate) fn task_found(&mut self) {
         self.n_in_flight += 1;
         self.learner.found(self.n_in_flight);
     }
@@ -286,7 +286,7 @@ impl Lane {
     }
 
     /// Takes a permit for one poll request.
-    pub fn take_poll(&mut self, now: Moment) -> Result<(), Blocked> {
+    pub(crate) fn take_poll(&mut self, now: Moment) -> Result<(), Blocked> {
         let polls_max = if self.polls.is_probing() { 1 } else { self.polls_max };
         if self.n_polls_out >= polls_max {
             return Err(Blocked::Busy);
@@ -297,19 +297,19 @@ impl Lane {
     }
 
     /// Records the return of a poll request.
-    pub const fn poll_answered(&mut self) {
+    pub(crate) const fn poll_answered(&mut self) {
         self.n_polls_out -= 1;
     }
 
     /// Records a poll that was answered with a status.
-    pub fn poll_succeeded(&mut self, now: Moment) {
+    pub(crate) fn poll_succeeded(&mut self, now: Moment) {
         self.polls.succeeded(now);
         self.poll_chance.accepted();
         self.has_answered = true;
     }
 
     /// Records a poll that was answered with a fault.
-    pub fn poll_refused(&mut self, now: Moment, fault: &Fault) {
+    pub(crate) fn poll_refused(&mut self, now: Moment, fault: &Fault) {
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
@@ -337,7 +337,7 @@ impl Lane {
     }
 
     /// Returns the number of requests whose answer is awaited.
-    pub fn n_out(&self) -> usize {
+    pub(crate) fn n_out(&self) -> usize {
         self.n_submits_out + self.n_polls_out
     }
 
@@ -347,7 +347,7 @@ impl Lane {
     }
 
     /// Returns how many tasks may be in flight, as far as is known.
-    pub fn cap(&self) -> usize {
+    pub(crate) fn cap(&self) -> usize {
         self.learner.cap()
     }
 
@@ -358,7 +358,7 @@ impl Lane {
 
     /// Returns whether ends of tasks should be detected soon. All slots may be in use, so that only an end lets the next submission leave.
     /// Or the cause of a refusal may be unknown.
-    pub fn is_full(&self, now: Moment) -> bool {
+    pub(crate) fn is_full(&self, now: Moment) -> bool {
         let is_limited = self.is_fixed || self.learner.has_found_places();
         let has_room = self.learner.has_room(now, self.n_in_flight) || self.submits.hold(now).is_some();
         let is_short = self.reserved.as_ref().is_some_and(ReservedRate::is_short_of_places);
@@ -366,7 +366,7 @@ impl Lane {
     }
 
     /// Returns the lower of the configured rate and the estimated rate of submissions; `None` if both are unknown.
-    pub fn allowed(&self, now: Moment) -> Option<SubmitRateLimit> {
+    pub(crate) fn allowed(&self, now: Moment) -> Option<SubmitRateLimit> {
         let told = self.per_second.map(|per_second| SubmitRateLimit { per_second, is_told: true });
         let learnt = self.learner.rate(now).map(|per_second| SubmitRateLimit { per_second, is_told: false });
         told.into_iter().chain(learnt).min_by(|a, b| a.per_second.total_cmp(&b.per_second))

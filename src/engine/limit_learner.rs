@@ -36,7 +36,7 @@ const TASK_MIN: f64 = 0.1;
 
 /// Reason why a submission may not leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitedBy {
+pub(super) enum LimitedBy {
     /// Slots: until a task ends, or until that moment.
     Slots(Option<Moment>),
     /// Rate, until that moment.
@@ -47,7 +47,7 @@ pub enum LimitedBy {
 
 /// Learner of one provider's limits.
 #[derive(Debug)]
-pub struct LimitLearner {
+pub(super) struct LimitLearner {
     limiter: AdaptiveLimiter,
     search: Option<LimitSearch>,
     n_searches: u32,
@@ -72,7 +72,7 @@ pub struct LimitLearner {
 
 impl LimitLearner {
     /// Creates a learner that knows only the user's settings.
-    pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
+    pub(super) fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
         Self {
             limiter: AdaptiveLimiter::new(concurrency, is_rate_known),
             search: None,
@@ -93,7 +93,7 @@ impl LimitLearner {
     }
 
     /// Records that `n_in_flight` tasks of an earlier process are at the provider.
-    pub fn found(&mut self, n_in_flight: usize) {
+    pub(super) fn found(&mut self, n_in_flight: usize) {
         self.n_found += 1;
         self.order.found();
         self.limiter.found(n_in_flight);
@@ -101,45 +101,45 @@ impl LimitLearner {
 
     /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
     #[cfg(test)]
-    pub const fn distrust_chance(&mut self) {
+    pub(crate) const fn distrust_chance(&mut self) {
         self.n_searches = SEARCHES_MAX;
         self.limiter.distrust_chance();
     }
 
     /// Returns whether the in-flight limit is known from refusals.
-    pub const fn has_found_places(&self) -> bool {
+    pub(super) const fn has_found_places(&self) -> bool {
         self.search.is_none() && self.limiter.has_found_places()
     }
 
     /// Returns whether it is unknown which limit refuses.
-    pub fn is_in_doubt(&self) -> bool {
+    pub(super) fn is_in_doubt(&self) -> bool {
         self.search.as_ref().map_or_else(|| self.limiter.is_in_doubt(), LimitSearch::is_in_doubt)
     }
 
     /// Returns whether refusals have proved random, so that a wait named by one applies to its own job alone.
-    pub const fn is_chance_trusted(&self) -> bool {
+    pub(super) const fn is_chance_trusted(&self) -> bool {
         self.search.is_none() && self.limiter.is_chance_trusted()
     }
 
     /// Returns how many tasks are known to be accepted and useful.
-    pub fn cap(&self) -> usize {
+    pub(super) fn cap(&self) -> usize {
         self.limiter.cap()
     }
 
     /// Returns the rate that the provider accepts, in submissions per second; `None` as long as refusals have not shown it.
-    pub fn rate(&self, now: Moment) -> Option<f64> {
+    pub(super) fn rate(&self, now: Moment) -> Option<f64> {
         self.search.as_ref().map_or_else(|| self.limiter.rate(now), LimitSearch::rate)
     }
 
     /// Records the end of one of `n_in_flight` tasks, its duration `took`, and the expected delay `unheard` of its detection.
-    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
+    pub(super) fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
         let seconds = took.as_secs_f64();
         self.task = Some(self.task.map_or(seconds, |task| task + TASK_WEIGHT * (seconds - task)));
         self.limiter.ended(now, n_in_flight, took, unheard);
     }
 
     /// Records that a task no longer occupies a slot.
-    pub fn freed(&mut self) {
+    pub(super) fn freed(&mut self) {
         self.n_ended += 1;
         if let Some(search) = &self.search {
             search.ended();
@@ -147,7 +147,7 @@ impl LimitLearner {
     }
 
     /// Sets the number of jobs that are left to submit; `None` if many. Few jobs do not repay what is learnt for them.
-    pub const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
+    pub(super) const fn expect_jobs(&mut self, n_jobs: Option<usize>) {
         self.stake.n_jobs = n_jobs;
         self.limiter.expect_jobs(n_jobs);
     }
@@ -162,7 +162,7 @@ impl LimitLearner {
     }
 
     /// Checks whether one more submission may leave with `n_in_flight` tasks in flight.
-    pub fn check(&self, now: Moment, n_in_flight: usize) -> Result<(), LimitedBy> {
+    pub(super) fn check(&self, now: Moment, n_in_flight: usize) -> Result<(), LimitedBy> {
         if let Some(search) = &self.search {
             if n_in_flight >= self.limiter.most() {
                 return Err(LimitedBy::Slots(None));
@@ -192,7 +192,7 @@ impl LimitLearner {
     }
 
     /// Returns whether there is room for one more task.
-    pub fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
+    pub(super) fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
         match &self.search {
             Some(_) => self.check(now, n_in_flight).is_ok(),
             // Submissions under way are limited, and tasks in flight are not.
@@ -228,7 +228,7 @@ impl LimitLearner {
     }
 
     /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
-    pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
+    pub(super) fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
         self.n_out += 1;
         self.started_at.get_or_insert(now);
         let number = self.order.sent(now, self.n_ended);
@@ -236,14 +236,14 @@ impl LimitLearner {
     }
 
     /// Forgets a submission whose answer says nothing about limits.
-    pub fn forget(&mut self, now: Moment, permit: SubmitPermit) {
+    pub(super) fn forget(&mut self, now: Moment, permit: SubmitPermit) {
         self.n_out -= 1;
         self.order.forget(permit.number());
         self.drain(now);
     }
 
     /// Records an accepted submission.
-    pub fn accepted(&mut self, now: Moment, permit: SubmitPermit) {
+    pub(super) fn accepted(&mut self, now: Moment, permit: SubmitPermit) {
         self.n_out -= 1;
         self.n_accepted += 1;
         self.order.answered(permit.number(), self.n_ended, true);
@@ -255,7 +255,12 @@ impl LimitLearner {
 
     /// Records a refused submission and the wait that the refusal names, and returns the reaction; `None` if an earlier refusal of the same
     /// burst already counted.
-    pub fn refused(&mut self, now: Moment, permit: SubmitPermit, wait: Option<Duration>) -> Option<RefusalReaction> {
+    pub(super) fn refused(
+        &mut self,
+        now: Moment,
+        permit: SubmitPermit,
+        wait: Option<Duration>,
+    ) -> Option<RefusalReaction> {
         self.n_out -= 1;
         self.stake.wait = wait.map_or(0.0, |wait| wait.as_secs_f64());
         self.order.answered(permit.number(), self.n_ended, false);

@@ -63,7 +63,7 @@ const MORE: f64 = 0.15;
 
 /// What is known at the first refusal.
 #[derive(Clone, Copy, Debug)]
-pub struct FirstRefusal {
+pub(crate) struct FirstRefusal {
     /// When the refused submission left.
     pub at: Moment,
     /// When the last accepted submission left; `None` before the first.
@@ -76,7 +76,7 @@ pub struct FirstRefusal {
 
 /// Token bucket that a provider may have.
 #[derive(Clone, Copy, Debug)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     /// Rate in tokens per second; infinite without a limit.
     rate: f64,
     size: f64,
@@ -88,7 +88,7 @@ pub struct TokenBucket {
 
 impl TokenBucket {
     /// Returns whether it limits submissions.
-    pub const fn is_limit(&self) -> bool {
+    pub(crate) const fn is_limit(&self) -> bool {
         self.rate.is_finite()
     }
 
@@ -98,17 +98,17 @@ impl TokenBucket {
     }
 
     /// Returns how many tokens have not fitted since the last submission.
-    pub fn lost_at(&self, at: Moment) -> f64 {
+    pub(crate) fn lost_at(&self, at: Moment) -> f64 {
         if self.is_limit() { (self.filled_at(at) - self.size).max(0.0) } else { 0.0 }
     }
 
     /// Returns the time until there is a token, in seconds.
-    pub fn wait(&self, now: Moment) -> f64 {
+    pub(crate) fn wait(&self, now: Moment) -> f64 {
         if self.is_limit() { ((1.0 - self.filled_at(now)) / self.rate).max(0.0) } else { 0.0 }
     }
 
     /// Returns the probability that a submission at that moment is accepted.
-    pub fn accepts(&self, at: Moment) -> f64 {
+    pub(crate) fn accepts(&self, at: Moment) -> f64 {
         if !self.is_limit() {
             return 1.0;
         }
@@ -117,7 +117,7 @@ impl TokenBucket {
     }
 
     /// Records a submission, which takes a token if it `is_accepted`.
-    pub fn submitted(&mut self, at: Moment, is_accepted: bool) {
+    pub(crate) fn submitted(&mut self, at: Moment, is_accepted: bool) {
         if self.is_limit() {
             self.tokens = self.filled_at(at).min(self.size);
             self.at = self.at.max(at);
@@ -130,16 +130,16 @@ impl TokenBucket {
 
 /// Number of slots that a provider may have; `usize::MAX` without a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slots(pub usize);
+pub(crate) struct Slots(pub usize);
 
 impl Slots {
     /// Returns whether they limit submissions.
-    pub const fn is_limit(self) -> bool {
+    pub(crate) const fn is_limit(self) -> bool {
         self.0 != usize::MAX
     }
 
     /// Returns the probability that a submission with so many tasks in flight finds a slot.
-    pub fn accepts(self, trial: &Trial) -> f64 {
+    pub(crate) fn accepts(self, trial: &Trial) -> f64 {
         if trial.n_busy_max < self.0 {
             return 1.0;
         }
@@ -154,7 +154,7 @@ impl Slots {
 
 /// Posterior distribution over the combinations of buckets and slots.
 #[derive(Debug)]
-pub struct LimitPosterior {
+pub(crate) struct LimitPosterior {
     first: FirstRefusal,
     /// Ratio of two neighbouring rates.
     step: f64,
@@ -169,7 +169,7 @@ pub struct LimitPosterior {
 
 impl LimitPosterior {
     /// Creates the prior distribution at a first refusal. Slots are `favour` times as likely as by default.
-    pub fn new(first: FirstRefusal, favour: f64) -> Self {
+    pub(crate) fn new(first: FirstRefusal, favour: f64) -> Self {
         let rates: Vec<f64> = std::iter::successors(Some(RATE_MIN), |rate| Some(rate * STEP))
             .take_while(|rate| *rate <= RATE_MAX)
             .collect();
@@ -194,17 +194,17 @@ impl LimitPosterior {
     }
 
     /// Returns the numbers of slots.
-    pub fn slots(&self) -> &[Slots] {
+    pub(crate) fn slots(&self) -> &[Slots] {
         &self.slots
     }
 
     /// Returns each bucket with its weights, one for each number of slots. They sum up to 1.
-    pub fn rows(&self) -> impl Iterator<Item = (&TokenBucket, &[f64])> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&TokenBucket, &[f64])> {
         self.buckets.iter().zip(self.weights.chunks(self.slots.len()))
     }
 
     /// Weighs every combination by an answer.
-    pub fn observe(&mut self, trial: Trial) {
+    pub(crate) fn observe(&mut self, trial: Trial) {
         self.trials.push(trial);
         self.weigh(&trial);
         self.refine();
@@ -299,17 +299,17 @@ impl LimitPosterior {
     }
 
     /// Returns the probability that a rate is a limit.
-    pub fn by_rate(&self) -> f64 {
+    pub(crate) fn by_rate(&self) -> f64 {
         self.rows().filter(|(bucket, _)| bucket.is_limit()).flat_map(|(_, weights)| weights).sum()
     }
 
     /// Returns the probability that slots are a limit.
-    pub fn by_any_slots(&self) -> f64 {
+    pub(crate) fn by_any_slots(&self) -> f64 {
         self.by_slots().iter().rev().skip(1).flatten().sum()
     }
 
     /// Returns the likeliest number of slots, if slots are a limit.
-    pub fn likeliest_slots(&self) -> usize {
+    pub(crate) fn likeliest_slots(&self) -> usize {
         let sums = self.by_slots();
         let limits = self.slots.iter().zip(&sums).filter(|(slots, _)| slots.is_limit());
         let likeliest = limits.max_by(|(_, a), (_, b)| (a[0] + a[1]).total_cmp(&(b[0] + b[1])));
@@ -317,7 +317,7 @@ impl LimitPosterior {
     }
 
     /// Returns the mean and the standard deviation of the logarithm of the rate, if a rate is a limit.
-    pub fn log_rate(&self) -> (f64, f64) {
+    pub(crate) fn log_rate(&self) -> (f64, f64) {
         let (mut sum, mut mean, mut square) = (0.0, 0.0, 0.0);
         for (bucket, weights) in self.rows().filter(|(bucket, _)| bucket.is_limit()) {
             let (weight, log): (f64, f64) = (weights.iter().sum(), bucket.rate.ln());

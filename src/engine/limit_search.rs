@@ -72,7 +72,7 @@ const TRIALS_MAX: usize = 200;
 
 /// Limits that a search has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct FoundLimits {
+pub(crate) struct FoundLimits {
     /// Rate in submissions per second.
     pub rate: Option<f64>,
     /// Number of slots.
@@ -81,7 +81,7 @@ pub struct FoundLimits {
 
 /// What is at stake: the jobs that are left, and the wait that a refusal names.
 #[derive(Clone, Copy, Debug)]
-pub struct Stake {
+pub(crate) struct Stake {
     /// Jobs that are left to submit; `None` if many.
     pub n_jobs: Option<usize>,
     /// Wait that the last refusal has named, in seconds; 0 if none.
@@ -100,7 +100,7 @@ impl Stake {
 
 /// What is known when a submission could leave.
 #[derive(Clone, Copy, Debug)]
-pub struct SubmitOutlook<'a> {
+pub(crate) struct SubmitOutlook<'a> {
     /// Present moment.
     pub now: Moment,
     /// Accepted tasks in flight, and those of them that may have ended undetected.
@@ -117,7 +117,7 @@ pub struct SubmitOutlook<'a> {
 
 /// Next step of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearchStep {
+pub(crate) enum SearchStep {
     /// Submission at that moment.
     Submit(Moment),
     /// Wait for the end of a task, and a new decision at that moment.
@@ -128,7 +128,7 @@ pub enum SearchStep {
 
 /// Search for a rate or slots.
 #[derive(Debug)]
-pub struct LimitSearch {
+pub(crate) struct LimitSearch {
     posterior: LimitPosterior,
     n_trials: usize,
     n_accepted: usize,
@@ -157,7 +157,7 @@ struct Forecast {
 
 impl LimitSearch {
     /// Begins a search at a first refusal. Slots are `favour` times as likely as by default.
-    pub fn new(first: FirstRefusal, favour: f64) -> Self {
+    pub(crate) fn new(first: FirstRefusal, favour: f64) -> Self {
         Self {
             posterior: LimitPosterior::new(first, favour),
             n_trials: 0,
@@ -168,19 +168,19 @@ impl LimitSearch {
     }
 
     /// Returns whether it is open which limit refuses.
-    pub fn is_in_doubt(&self) -> bool {
+    pub(crate) fn is_in_doubt(&self) -> bool {
         let by_slots = self.posterior.by_any_slots();
         by_slots > DOUBT_MIN && by_slots < DOUBT_MAX && self.posterior.by_rate() < SHOWN
     }
 
     /// Returns the rate that is known so far.
-    pub fn rate(&self) -> Option<f64> {
+    pub(crate) fn rate(&self) -> Option<f64> {
         let (mean, sigma) = self.posterior.log_rate();
         (self.posterior.by_rate() > SHOWN && sigma < SHOWN_SIGMA).then(|| (mean - sigma).exp())
     }
 
     /// Records an answer.
-    pub fn observe(&mut self, trial: Trial) {
+    pub(crate) fn observe(&mut self, trial: Trial) {
         self.n_trials += 1;
         self.n_accepted += usize::from(trial.is_accepted);
         self.is_refused = !trial.is_accepted;
@@ -189,12 +189,12 @@ impl LimitSearch {
     }
 
     /// Records that a task has ended.
-    pub fn ended(&self) {
+    pub(crate) fn ended(&self) {
         self.decided.set(None);
     }
 
     /// Returns the next step.
-    pub fn next(&self, outlook: &SubmitOutlook<'_>) -> SearchStep {
+    pub(crate) fn next(&self, outlook: &SubmitOutlook<'_>) -> SearchStep {
         let known = (outlook.n_busy, outlook.pending.len());
         if let Some((step, n_busy, n_pending)) = self.decided.get()
             && (n_busy, n_pending) == known
@@ -277,7 +277,7 @@ impl LimitSearch {
     }
 
     /// Returns what is found; `None` as long as the search goes on.
-    pub fn found(&self, stake: Stake) -> Option<FoundLimits> {
+    pub(crate) fn found(&self, stake: Stake) -> Option<FoundLimits> {
         let (by_rate, by_slots) = (self.posterior.by_rate(), self.posterior.by_any_slots());
         let (mean, sigma) = self.posterior.log_rate();
         let tight = (2.0 * stake.price(mean.exp()) / stake.n_jobs()).clamp(TIGHT_MIN, TIGHT_MAX);

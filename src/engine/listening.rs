@@ -13,14 +13,14 @@ const GAP_MAX: Duration = Duration::from_secs(5);
 
 /// Sum of the time in which the process was running.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct AwakeClock {
+pub(super) struct AwakeClock {
     looked_at: Option<Moment>,
     total: Duration,
 }
 
 impl AwakeClock {
     /// Adds the time since the last look, unless the process cannot have been running all the time.
-    pub fn look(&mut self, now: Moment) {
+    pub(super) fn look(&mut self, now: Moment) {
         if let Some(before) = self.looked_at.replace(now) {
             let gap = now - before;
             self.total += if gap <= GAP_MAX { gap } else { Duration::ZERO };
@@ -28,14 +28,14 @@ impl AwakeClock {
     }
 
     /// Returns the time in which this process was running so far.
-    pub const fn total(&self) -> Duration {
+    pub(super) const fn total(&self) -> Duration {
         self.total
     }
 }
 
 /// Sum of the time between consecutive answers without a failed request in between.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct EvidenceTime {
+pub(super) struct EvidenceTime {
     total: Duration,
     /// Awake time of the last answer; `None` before the first answer and after a failed request.
     answered_at: Option<Duration>,
@@ -43,19 +43,19 @@ pub struct EvidenceTime {
 
 impl EvidenceTime {
     /// Records an answer at this [awake time](AwakeClock::total).
-    pub fn answered(&mut self, awake: Duration) {
+    pub(super) fn answered(&mut self, awake: Duration) {
         if let Some(before) = self.answered_at.replace(awake) {
             self.total += awake.saturating_sub(before);
         }
     }
 
     /// Records a request without an answer: nothing is known about the time since the last answer.
-    pub const fn failed(&mut self) {
+    pub(super) const fn failed(&mut self) {
         self.answered_at = None;
     }
 
     /// Returns the time that counts.
-    pub const fn total(&self) -> Duration {
+    pub(super) const fn total(&self) -> Duration {
         self.total
     }
 }

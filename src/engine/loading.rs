@@ -4,7 +4,7 @@ use crate::model::time::Moment;
 
 /// State of the engine's requests to the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loading {
+pub(super) enum Loading {
     /// Request possible: the ledger may hold more jobs.
     More,
     /// Request sent: the answer of the ledger is awaited.
@@ -25,7 +25,7 @@ pub enum Loading {
 
 impl Loading {
     /// Returns whether no job was in memory at the last request.
-    pub const fn was_idle(self) -> bool {
+    pub(super) const fn was_idle(self) -> bool {
         match self {
             Self::Asked { is_idle } => is_idle,
             Self::Later { was_idle, .. } => was_idle,

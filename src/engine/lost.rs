@@ -24,7 +24,7 @@ const BATCH_MAX: usize = 100;
 
 /// Submissions whose answer is lost, and that are not settled.
 #[derive(Debug, Default)]
-pub struct LostSubmissions {
+pub(super) struct LostSubmissions {
     jobs: BTreeMap<JobId, Lost>,
     /// Questions to ask, with their moments.
     due: BTreeSet<(Moment, JobId)>,
@@ -54,7 +54,7 @@ impl LostSubmissions {
     }
 
     /// Removes a job that has left memory.
-    pub fn forget(&mut self, job: JobId) {
+    pub(super) fn forget(&mut self, job: JobId) {
         if self.jobs.remove(&job).is_some() {
             self.due.retain(|(_, due)| *due != job);
         }

@@ -15,7 +15,7 @@ const HELD_MAX: usize = 10_000;
 
 /// Models whose quota is known to end.
 #[derive(Debug)]
-pub struct ModelQuotas {
+pub(super) struct ModelQuotas {
     models: BTreeMap<String, ModelQuota>,
     limits: Limits,
 }
@@ -45,12 +45,12 @@ impl ModelQuota {
 
 impl ModelQuotas {
     /// Creates the state in which no model has a known quota.
-    pub fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self { models: BTreeMap::new(), limits: limits.clone() }
     }
 
     /// Records that the quota of this model is used up.
-    pub fn spent(&mut self, now: Moment, model: &str, fault: &Fault) {
+    pub(super) fn spent(&mut self, now: Moment, model: &str, fault: &Fault) {
         if let FaultKind::QuotaExhausted { resets_at } = fault.kind {
             // The provider's clock counts where it is known: the local clock may be wrong.
             let resets_at = fault.resets_in.map(|wait| (now + wait).wall()).or(resets_at);
@@ -61,7 +61,7 @@ impl ModelQuotas {
     }
 
     /// Records an accepted submission that left at `left_at`, and the number of further ones that the model's quota allows, if reported.
-    pub fn accepted(&mut self, now: Moment, model: &str, left_at: Moment, remaining: Option<u64>) {
+    pub(super) fn accepted(&mut self, now: Moment, model: &str, left_at: Moment, remaining: Option<u64>) {
         if remaining.is_none() && !self.models.contains_key(model) {
             return;
         }
@@ -72,17 +72,17 @@ impl ModelQuotas {
     }
 
     /// Returns whether a submission to this model must wait for its quota.
-    pub fn is_closed(&self, now: Moment, model: &str) -> bool {
+    pub(super) fn is_closed(&self, now: Moment, model: &str) -> bool {
         self.models.get(model).is_some_and(|quota| quota.is_closed(now, self.limits.on_quota))
     }
 
     /// Holds a job back.
-    pub fn hold(&mut self, model: &str, job: JobId) {
+    pub(super) fn hold(&mut self, model: &str, job: JobId) {
         self.quota(model).held.push_back(job);
     }
 
     /// Takes the jobs that are held back no longer: one of a model whose quota may still be used up, or all.
-    pub fn release(&mut self, now: Moment) -> Vec<JobId> {
+    pub(super) fn release(&mut self, now: Moment) -> Vec<JobId> {
         let mut released = Vec::new();
         for quota in self.models.values_mut().filter(|quota| !quota.is_closed(now, self.limits.on_quota)) {
             let n_max = if quota.gate.is_probing() { 1 } else { quota.held.len() };
@@ -94,31 +94,31 @@ impl ModelQuotas {
     }
 
     /// Records a submission that leaves.
-    pub fn left(&mut self, model: &str, job: JobId) {
+    pub(super) fn left(&mut self, model: &str, job: JobId) {
         if let Some(quota) = self.models.get_mut(model) {
             quota.under_way.insert(job);
         }
     }
 
     /// Records a submission that was answered.
-    pub fn answered(&mut self, model: &str, job: JobId) {
+    pub(super) fn answered(&mut self, model: &str, job: JobId) {
         if let Some(quota) = self.models.get_mut(model) {
             quota.under_way.remove(&job);
         }
     }
 
     /// Returns the number of jobs that are held back.
-    pub fn n_held(&self) -> usize {
+    pub(super) fn n_held(&self) -> usize {
         self.models.values().map(|quota| quota.held.len()).sum()
     }
 
     /// Returns whether so many jobs are held back that no further ones can be loaded.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.n_held() >= HELD_MAX
     }
 
     /// Returns when the first quota resets for which jobs wait; `None` if none does by itself.
-    pub fn wake_at(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn wake_at(&self, now: Moment) -> Option<Moment> {
         let waiting = self.models.values().filter(|quota| !quota.held.is_empty());
         waiting
             .filter(|_| self.limits.on_quota == QuotaPolicy::Wait)
@@ -128,7 +128,7 @@ impl ModelQuotas {
     }
 
     /// Returns the report on a quota for which jobs wait and which lasts for the rest of the run; `None` without one.
-    pub fn stop(&self) -> Option<&Fault> {
+    pub(super) fn stop(&self) -> Option<&Fault> {
         let stopping = self.models.values().filter(|_| self.limits.on_quota == QuotaPolicy::Stop);
         stopping.filter(|quota| !quota.held.is_empty()).find_map(|quota| quota.spent.as_ref())
     }

@@ -49,7 +49,7 @@ impl QuotaPause {
 
 /// Paces one kind of request.
 #[derive(Debug)]
-pub struct Pacer {
+pub(crate) struct Pacer {
     rate: Option<ConfiguredRate>,
     backoff: Backoff,
     wait_max: Duration,
@@ -70,7 +70,7 @@ pub struct Pacer {
 
 impl Pacer {
     /// Creates a pacer at this rate (`None` means no rate limit). A wait that a refusal requests is limited to `wait_max`.
-    pub fn new(rate: Option<Rate>, burst: Option<NonZeroU32>, backoff: Backoff, wait_max: Duration) -> Self {
+    pub(crate) fn new(rate: Option<Rate>, burst: Option<NonZeroU32>, backoff: Backoff, wait_max: Duration) -> Self {
         Self {
             rate: rate.map(|rate| ConfiguredRate::new(rate, burst)),
             backoff,
@@ -86,14 +86,14 @@ impl Pacer {
     }
 
     /// Counts a request that left at `sent_at`, before this process began.
-    pub fn remember(&mut self, now: Moment, sent_at: Moment) {
+    pub(crate) fn remember(&mut self, now: Moment, sent_at: Moment) {
         if let Some(rate) = &mut self.rate {
             rate.remember(now, sent_at);
         }
     }
 
     /// Takes one permit, or returns the moment of the next attempt.
-    pub fn take(&mut self, now: Moment) -> Result<(), Moment> {
+    pub(crate) fn take(&mut self, now: Moment) -> Result<(), Moment> {
         match (self.hold(now), &mut self.rate) {
             (Some(hold), _) => Err(hold.until),
             (None, Some(rate)) => rate.take(now),
@@ -102,7 +102,7 @@ impl Pacer {
     }
 
     /// Returns why and until when the gate is closed; `None` if it is open.
-    pub fn hold(&self, now: Moment) -> Option<SubmitPause> {
+    pub(crate) fn hold(&self, now: Moment) -> Option<SubmitPause> {
         if let Some(spent) = self.spent.filter(|spent| !spent.is_over(now)) {
             let until = spent.until.min(now.at_wall(spent.until_wall));
             return Some(SubmitPause { why: PauseReason::Quota, until });
@@ -116,34 +116,34 @@ impl Pacer {
     }
 
     /// Returns whether one request at a time should probe. In that case the remote side seems down, or the quota may still be used up.
-    pub const fn is_probing(&self) -> bool {
+    pub(crate) const fn is_probing(&self) -> bool {
         self.is_down() || self.spent.is_some()
     }
 
     /// Returns whether the remote side seems down: many consecutive transient faults, and no other answer.
-    pub const fn is_down(&self) -> bool {
+    pub(crate) const fn is_down(&self) -> bool {
         self.n_falters >= FALTERS_MAX
     }
 
     /// Returns the time since the first consecutive transient fault; `None` if there were too few for an outage.
-    pub fn down_for(&self, now: Moment) -> Option<Duration> {
+    pub(crate) fn down_for(&self, now: Moment) -> Option<Duration> {
         self.down_since.filter(|_| self.n_falters >= OUTAGE_FALTERS).map(|since| now - since)
     }
 
     /// Returns the moment of the first consecutive transient fault; `None` if the last request was answered.
-    pub const fn down_since(&self) -> Option<Moment> {
+    pub(crate) const fn down_since(&self) -> Option<Moment> {
         self.down_since
     }
 
     /// Opens the gate for a probe at this moment, if the remote side is down and the gate would open later.
-    pub fn probe_by(&mut self, moment: Moment) {
+    pub(crate) fn probe_by(&mut self, moment: Moment) {
         if self.is_down() {
             self.closed_until = self.closed_until.map(|until| until.min(moment));
         }
     }
 
     /// Closes the gate after a refusal. Only the first refusal of a burst counts, unless another one names a wait.
-    pub fn refused(&mut self, now: Moment, retry_after: Option<Duration>, is_first: bool) {
+    pub(crate) fn refused(&mut self, now: Moment, retry_after: Option<Duration>, is_first: bool) {
         if is_first {
             self.n_refusals += 1;
         }
@@ -161,7 +161,7 @@ impl Pacer {
     }
 
     /// Closes the gate before anything is refused: the provider announces that it accepts nothing more for `span`.
-    pub fn pause(&mut self, now: Moment, span: Duration) {
+    pub(crate) fn pause(&mut self, now: Moment, span: Duration) {
         let until = now + span.min(self.wait_max);
         self.named_until = self.named_until.max(Some(until));
         self.close(until);
@@ -169,18 +169,18 @@ impl Pacer {
 
     /// Returns the end of the pause that the remote side named; `None` without one. An outage is no such pause, nor is a wait after a refusal
     /// that named none.
-    pub fn named_pause(&self, now: Moment) -> Option<Moment> {
+    pub(crate) fn named_pause(&self, now: Moment) -> Option<Moment> {
         self.named_until.filter(|until| *until > now)
     }
 
     /// Closes the gate for `span`, up to the longest wait for a quota.
-    pub fn hold_for(&mut self, now: Moment, span: Duration) {
+    pub(crate) fn hold_for(&mut self, now: Moment, span: Duration) {
         self.close(now + span.min(RESET_MAX));
     }
 
     /// Records a transient fault. Many in a row also close the gate, and then one request at a time probes. Probes are less frequent if
     /// each one `is_costly`, as it may be paid for.
-    pub fn faltered(&mut self, now: Moment, is_costly: bool) {
+    pub(crate) fn faltered(&mut self, now: Moment, is_costly: bool) {
         self.n_falters = self.n_falters.saturating_add(1);
         self.down_since.get_or_insert(now);
         if self.is_down() && self.closed_until(now).is_none() {
@@ -190,20 +190,20 @@ impl Pacer {
     }
 
     /// Treats the remote side as down at once.
-    pub fn block(&mut self, now: Moment, is_costly: bool) {
+    pub(crate) fn block(&mut self, now: Moment, is_costly: bool) {
         self.n_falters = self.n_falters.max(FALTERS_MAX - 1);
         self.faltered(now, is_costly);
     }
 
     /// Records an answer: the remote side is not down, and the answer says nothing about the rate.
-    pub const fn answered(&mut self) {
+    pub(crate) const fn answered(&mut self) {
         self.n_refusals = 0;
         self.n_falters = 0;
         self.down_since = None;
     }
 
     /// Records a request that succeeded.
-    pub fn succeeded(&mut self, now: Moment) {
+    pub(crate) fn succeeded(&mut self, now: Moment) {
         self.answered();
         // A request that left before the quota was used up says nothing about the next quota.
         if self.spent.take_if(|spent| spent.is_over(now)).is_some() {
@@ -214,7 +214,7 @@ impl Pacer {
     /// Closes the gate until the quota resets. Refusals that arrive while the gate is closed add no information.
     ///
     /// If the quota is not back in time, probes follow at growing intervals, and not only a day later.
-    pub fn spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
+    pub(crate) fn spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
         if self.spent.is_some_and(|spent| !spent.is_over(now)) {
             return;
         }

@@ -7,13 +7,13 @@ use crate::model::time::Moment;
 
 /// Most recent report of the provider on what remains.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct QuotaHint {
+pub(super) struct QuotaHint {
     told: Option<(u64, Moment)>,
 }
 
 impl QuotaHint {
     /// Processes the report in the answer to a submission that left at `left_at`; `None` means no report.
-    pub fn told(&mut self, now: Moment, left_at: Moment, remaining: Option<u64>) {
+    pub(super) fn told(&mut self, now: Moment, left_at: Moment, remaining: Option<u64>) {
         self.told = match (self.told, remaining) {
             (Some((before, told_at)), _) if left_at < told_at && remaining.is_none_or(|n| n >= before) => self.told,
             (_, remaining) => remaining.map(|n| (n, now)),
@@ -22,7 +22,7 @@ impl QuotaHint {
 
     /// Returns whether one more submission may leave with `n_submits_out` under way. One may always leave with none under way. The report
     /// may be outdated, and only an answer brings a new one.
-    pub fn has_room(&self, n_submits_out: usize) -> bool {
+    pub(super) fn has_room(&self, n_submits_out: usize) -> bool {
         self.told.is_none_or(|(n, _)| u64::try_from(n_submits_out).is_ok_and(|n_out| n_out < n.max(1)))
     }
 }

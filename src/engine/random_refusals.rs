@@ -65,7 +65,7 @@ const USELESS_LOST: f64 = 1.25;
 
 /// Load at a refusal, compared with the known limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadLevel {
+pub(super) enum LoadLevel {
     /// Load clearly below the level that was accepted before the last cuts.
     Within,
     /// Unknown or unclear load.
@@ -76,7 +76,7 @@ pub enum LoadLevel {
 
 /// Cause to which a refusal is attributed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalVerdict {
+pub(super) enum RefusalVerdict {
     /// Randomness: the refusal has no consequences.
     Chance,
     /// Limit, which also caused some earlier refusals that had counted as random.
@@ -106,7 +106,7 @@ impl Count {
 
 /// Test that decides whether refusals are random.
 #[derive(Clone, Debug)]
-pub struct RandomRefusalTest {
+pub(super) struct RandomRefusalTest {
     /// Says whether all refusals count as random until an alarm.
     is_presumed: bool,
     trust: f64,
@@ -127,7 +127,7 @@ pub struct RandomRefusalTest {
 
 impl RandomRefusalTest {
     /// Creates a test in which refusals count as random until several come close together.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         let nothing = Count { answers: 0.0, refused: 0.0 };
         Self {
             is_presumed: true,
@@ -145,37 +145,37 @@ impl RandomRefusalTest {
 
     /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
     #[cfg(test)]
-    pub const fn distrust(&mut self) {
+    pub(crate) const fn distrust(&mut self) {
         (self.is_presumed, self.trust, self.leaning) = (false, 0.0, 0.0);
     }
 
     /// Records that a limit is known to exist.
-    pub const fn limit_found(&mut self) {
+    pub(super) const fn limit_found(&mut self) {
         (self.is_presumed, self.trust, self.leaning) = (false, 0.0, self.leaning.min(0.5));
     }
 
     /// Returns whether all refusals count as random until an alarm.
-    pub const fn is_presumed(&self) -> bool {
+    pub(super) const fn is_presumed(&self) -> bool {
         self.is_presumed
     }
 
     /// Returns whether randomness is more than presumed: refusals have stayed single.
-    pub const fn is_trusted(&self) -> bool {
+    pub(super) const fn is_trusted(&self) -> bool {
         self.is_presumed && self.trust >= TRUST_SHOWN
     }
 
     /// Returns the share of submissions that are refused at random; 0 if refusals are not presumed random.
-    pub fn share(&self) -> f64 {
+    pub(super) fn share(&self) -> f64 {
         if self.is_presumed { self.seen.share().min(SHARE_MAX) } else { 0.0 }
     }
 
     /// Returns whether a refusal now directly follows the one that led to the last cut.
-    pub const fn is_dense(&self) -> bool {
+    pub(super) const fn is_dense(&self) -> bool {
         self.n_accepted < DENSE
     }
 
     /// Records an accepted submission.
-    pub fn accepted(&mut self) {
+    pub(super) fn accepted(&mut self) {
         self.n_run = 0;
         self.n_accepted = self.n_accepted.saturating_add(1);
         self.count(false);
@@ -184,7 +184,7 @@ impl RandomRefusalTest {
     }
 
     /// Records a refused submission at this load, and returns the cause of the refusal.
-    pub fn refused(&mut self, load: LoadLevel) -> RefusalVerdict {
+    pub(super) fn refused(&mut self, load: LoadLevel) -> RefusalVerdict {
         if !self.is_presumed && (load == LoadLevel::Beyond || self.leaning < 1.0) {
             return self.expected(load);
         }
@@ -232,7 +232,7 @@ impl RandomRefusalTest {
 
     /// Records that a refusal at this load leads to a cut. Returns whether cuts without effect now prove randomness, so that the cut must
     /// not be made.
-    pub fn is_proven_by_cut(&mut self, load: LoadLevel) -> bool {
+    pub(super) fn is_proven_by_cut(&mut self, load: LoadLevel) -> bool {
         let n_accepted = std::mem::take(&mut self.n_accepted);
         if self.is_presumed || n_accepted < APART {
             return false;

@@ -10,14 +10,14 @@ use crate::model::time::Moment;
 
 /// Limit that causes a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalCause {
+pub(super) enum RefusalCause {
     Rate,
     Window,
 }
 
 /// Limits as they were before cuts that may not help.
 #[derive(Debug)]
-pub struct LimitsBeforeCut {
+pub(super) struct LimitsBeforeCut {
     /// Maximum recent acceptance rate at a refusal since then, in submissions per second.
     pub pace: f64,
     pub window: ConcurrencyWindow,
@@ -26,7 +26,7 @@ pub struct LimitsBeforeCut {
 
 /// Refusal whose cause is not known yet.
 #[derive(Debug)]
-pub struct Hypothesis {
+pub(super) struct Hypothesis {
     pub n_others: usize,
     /// Moment from which one task beyond the window may be submitted as a test: a rate would allow one again.
     pub test_at: Moment,
@@ -41,7 +41,7 @@ pub struct Hypothesis {
 impl RefusalCause {
     /// Returns the cause of the refusal of a submission where a rate is known; `None` if neither limit explains it better. So many tasks in
     /// flight may have ended undetected.
-    pub fn beside_rate(
+    pub(super) fn beside_rate(
         now: Moment,
         permit: SubmitPermit,
         window: &ConcurrencyWindow,

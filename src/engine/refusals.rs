@@ -18,7 +18,7 @@ const WORDS_CHARS_MAX: usize = 200;
 
 /// Refusals since the last success.
 #[derive(Debug, Default)]
-pub struct RefusalStreak {
+pub(super) struct RefusalStreak {
     met: Vec<RefusedJob>,
     /// Says whether submissions are held back because of the refusals.
     is_blocking: bool,
@@ -39,7 +39,7 @@ struct RefusedJob {
 
 /// Conclusion from a success about a job that was refused before it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct SettledRefusal {
+pub(super) struct SettledRefusal {
     /// Refused job.
     pub job: JobId,
     /// Most recent refusal of the job.
@@ -49,7 +49,7 @@ pub struct SettledRefusal {
 }
 
 /// Returns whether a fault is a refusal, which may concern every job or one job.
-pub const fn is_refusal(kind: FaultKind) -> bool {
+pub(super) const fn is_refusal(kind: FaultKind) -> bool {
     match kind {
         FaultKind::Rejected | FaultKind::InvalidRequest | FaultKind::Unauthorized => true,
         FaultKind::Throttled { .. }
@@ -64,7 +64,7 @@ pub const fn is_refusal(kind: FaultKind) -> bool {
 
 impl RefusalStreak {
     /// Records a refused job. It waits here if it may be tried again. Returns whether enough jobs have met the same refusal.
-    pub fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {
+    pub(super) fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {
         let signature = signature(fault);
         self.met.retain(|met| met.job != job);
         self.met.push(RefusedJob {
@@ -81,17 +81,17 @@ impl RefusalStreak {
     }
 
     /// Holds submissions back from now on, except for one at a time.
-    pub const fn block(&mut self) {
+    pub(super) const fn block(&mut self) {
         self.is_blocking = true;
     }
 
     /// Returns whether submissions are held back.
-    pub const fn is_blocking(&self) -> bool {
+    pub(super) const fn is_blocking(&self) -> bool {
         self.is_blocking
     }
 
     /// Returns how many submissions may be under way: as many as may still meet the same refusal. `None` means any number.
-    pub fn submits_max(&self, has_succeeded: bool) -> Option<usize> {
+    pub(super) fn submits_max(&self, has_succeeded: bool) -> Option<usize> {
         match self.met.iter().filter(|met| met.is_last).count() {
             _ if self.is_blocking => Some(1),
             0 if has_succeeded => None,
@@ -100,7 +100,7 @@ impl RefusalStreak {
     }
 
     /// Takes the job that has waited longest, to try it again.
-    pub fn take_probe(&mut self) -> Option<JobId> {
+    pub(super) fn take_probe(&mut self) -> Option<JobId> {
         let met = self.met.iter_mut().find(|met| met.is_waiting)?;
         met.is_waiting = false;
         Some(met.job)
@@ -108,7 +108,7 @@ impl RefusalStreak {
 
     /// Processes the acceptance of a submission that left at `left_at`. A job that was refused before that moment was refused for reasons
     /// that have passed, or for its own content.
-    pub fn succeeded(&mut self, left_at: Moment) -> Vec<SettledRefusal> {
+    pub(super) fn succeeded(&mut self, left_at: Moment) -> Vec<SettledRefusal> {
         if self.met.is_empty() {
             return Vec::new();
         }
@@ -133,19 +133,19 @@ impl RefusalStreak {
     }
 
     /// Takes all waiting jobs, when no other submission is left that could show anything.
-    pub fn take_all(&mut self) -> Vec<SettledRefusal> {
+    pub(super) fn take_all(&mut self) -> Vec<SettledRefusal> {
         let n_met = self.met.len();
         let met = std::mem::take(&mut self.met).into_iter().filter(|met| met.is_waiting);
         met.map(|met| SettledRefusal { job: met.job, fault: met.fault, is_shared: n_met > 1 }).collect()
     }
 
     /// Returns the number of jobs that wait here.
-    pub fn n_waiting(&self) -> usize {
+    pub(super) fn n_waiting(&self) -> usize {
         self.met.iter().filter(|met| met.is_waiting).count()
     }
 
     /// Returns the job that [`take_probe`](Self::take_probe) would return.
-    pub fn probe(&self) -> Option<JobId> {
+    pub(super) fn probe(&self) -> Option<JobId> {
         self.met.iter().find(|met| met.is_waiting).map(|met| met.job)
     }
 

@@ -40,7 +40,7 @@ enum Request {
 
 /// Issues permits at the times that are reserved for this process.
 #[derive(Debug)]
-pub struct ReservedRate {
+pub(super) struct ReservedRate {
     /// Rate of all processes together; `None` if only the tasks in flight are limited.
     rate: Option<SharedRate>,
     /// Says whether the tasks in flight of all processes are limited. A reserved time is then a place too, from which others are kept.
@@ -56,40 +56,40 @@ pub struct ReservedRate {
 
 impl ReservedRate {
     /// Creates a limiter without any reserved time.
-    pub const fn new(rate: Option<SharedRate>, has_places: bool) -> Self {
+    pub(super) const fn new(rate: Option<SharedRate>, has_places: bool) -> Self {
         let asked = ReserveRequest { max: 0, held: 0 };
         Self { rate, has_places, counted: Some(0), asked, reserved: VecDeque::new(), request: Request::Possible }
     }
 
     /// Sets another rate. Times that are reserved stay.
-    pub const fn set_rate(&mut self, rate: SharedRate) {
+    pub(super) const fn set_rate(&mut self, rate: SharedRate) {
         self.rate = Some(rate);
     }
 
     /// Takes note that the tasks in flight are limited.
-    pub const fn limit_places(&mut self) {
+    pub(super) const fn limit_places(&mut self) {
         self.has_places = true;
     }
 
     /// Returns whether the last request was in vain, as other processes have all places: only the end of a task brings one.
-    pub const fn is_short_of_places(&self) -> bool {
+    pub(super) const fn is_short_of_places(&self) -> bool {
         self.has_places && self.rate.is_none() && matches!(self.request, Request::Later(_))
     }
 
     /// Gives up the reserved times, which cannot be used for a while, if other processes wait for the places.
-    pub fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         if self.has_places {
             self.reserved.clear();
         }
     }
 
     /// Returns whether there is a rate. If not, a submission without a reserved time has no place.
-    pub const fn has_rate(&self) -> bool {
+    pub(super) const fn has_rate(&self) -> bool {
         self.rate.is_some()
     }
 
     /// Takes one permit, or returns the moment of the next attempt; `None` if it is not known yet.
-    pub fn take(&mut self, now: Moment) -> Result<(), Option<Moment>> {
+    pub(super) fn take(&mut self, now: Moment) -> Result<(), Option<Moment>> {
         self.drop_late(now);
         let Some(next) = self.reserved.front_mut() else { return Err(None) };
         if next.first > now {
@@ -104,7 +104,7 @@ impl ReservedRate {
     /// or none can be asked for at present. The answer must follow.
     ///
     /// If the tasks in flight are limited, a request without a time gives back the places that are no longer needed.
-    pub fn ask(&mut self, now: Moment, n_wanted: usize, n_out: usize) -> Option<ReserveRequest> {
+    pub(super) fn ask(&mut self, now: Moment, n_wanted: usize, n_out: usize) -> Option<ReserveRequest> {
         self.drop_late(now);
         let n_reserved: usize = self.reserved.iter().map(|reserved| reserved.count as usize).sum();
         let is_possible = match self.request {
@@ -127,7 +127,7 @@ impl ReservedRate {
     }
 
     /// Returns the moment at which the next request is possible; `None` if it is possible now, or an answer is awaited.
-    pub const fn asks_at(&self) -> Option<Moment> {
+    pub(super) const fn asks_at(&self) -> Option<Moment> {
         match self.request {
             Request::Later(moment) => Some(moment),
             Request::Possible | Request::Sent => None,
@@ -135,7 +135,7 @@ impl ReservedRate {
     }
 
     /// Processes the answer to a request; `None` if it is not known.
-    pub fn answered(&mut self, now: Moment, answer: Option<Reservation>) {
+    pub(super) fn answered(&mut self, now: Moment, answer: Option<Reservation>) {
         self.counted = answer.map(|reservation| self.asked.held as usize + reservation.count as usize);
         self.request = match answer {
             Some(reservation) if reservation.count > 0 => {

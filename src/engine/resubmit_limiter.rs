@@ -17,7 +17,7 @@ const LOST_TIMES: u32 = 30;
 
 /// Evidence that a resubmission was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrialEvidence {
+pub(super) enum TrialEvidence {
     /// Acceptance of the submission. It is enough for a job in doubt, whose earlier answer was lost.
     Accepted,
     /// End of the new task. It is required for a job whose earlier task was lost.
@@ -26,7 +26,7 @@ pub enum TrialEvidence {
 
 /// Decides which jobs may be resubmitted, and so be paid for again.
 #[derive(Debug)]
-pub struct ResubmitLimiter {
+pub(super) struct ResubmitLimiter {
     /// Jobs ready for resubmission, in order.
     waiting: VecDeque<(JobId, TrialEvidence)>,
     /// Jobs that become ready after their own backoff.
@@ -43,7 +43,7 @@ pub struct ResubmitLimiter {
 
 impl ResubmitLimiter {
     /// Creates a brake whose waits repeat for the same seed of `backoff`.
-    pub fn new(backoff: Backoff) -> Self {
+    pub(super) fn new(backoff: Backoff) -> Self {
         Self {
             waiting: VecDeque::new(),
             coming: BTreeSet::new(),
@@ -56,23 +56,23 @@ impl ResubmitLimiter {
     }
 
     /// Announces a job that becomes ready for resubmission after its own backoff.
-    pub fn announce(&mut self, job: JobId) {
+    pub(super) fn announce(&mut self, job: JobId) {
         self.coming.insert(job);
     }
 
     /// Queues a job that is ready for resubmission.
-    pub fn push(&mut self, job: JobId, proof: TrialEvidence) {
+    pub(super) fn push(&mut self, job: JobId, proof: TrialEvidence) {
         self.coming.remove(&job);
         self.waiting.push_back((job, proof));
     }
 
     /// Returns whether a job is on trial. It may then be submitted repeatedly until a submission is answered.
-    pub fn is_trial(&self, job: JobId) -> bool {
+    pub(super) fn is_trial(&self, job: JobId) -> bool {
         self.trials.contains_key(&job)
     }
 
     /// Takes the next job that may be resubmitted now. The job is then on trial.
-    pub fn pop(&mut self, now: Moment) -> Option<JobId> {
+    pub(super) fn pop(&mut self, now: Moment) -> Option<JobId> {
         if self.waiting.is_empty() || !self.has_room(now, self.waiting.len()) {
             return None;
         }
@@ -82,7 +82,7 @@ impl ResubmitLimiter {
     }
 
     /// Returns whether a job whose task seems lost, one of `n_suspected`, may be resubmitted now. An admitted job is on trial.
-    pub fn admit(&mut self, now: Moment, job: JobId, n_suspected: usize) -> bool {
+    pub(super) fn admit(&mut self, now: Moment, job: JobId, n_suspected: usize) -> bool {
         let is_admitted = self.has_room(now, self.waiting.len() + n_suspected);
         if is_admitted {
             self.trials.insert(job, TrialEvidence::Ended);
@@ -91,7 +91,7 @@ impl ResubmitLimiter {
     }
 
     /// Processes evidence: the submission of a job was answered, or its task has ended.
-    pub fn proved(&mut self, job: JobId, proof: TrialEvidence) {
+    pub(super) fn proved(&mut self, job: JobId, proof: TrialEvidence) {
         let is_proof = self.trials.get(&job).is_some_and(|wanted| *wanted == proof || proof == TrialEvidence::Ended);
         if is_proof {
             self.trials.remove(&job);
@@ -101,7 +101,7 @@ impl ResubmitLimiter {
     }
 
     /// Ends a failed trial: the job is in doubt again, or its new task is lost too.
-    pub fn failed(&mut self, now: Moment, job: JobId) {
+    pub(super) fn failed(&mut self, now: Moment, job: JobId) {
         let Some(proof) = self.trials.remove(&job) else { return };
         let was_last = self.allowance == 1;
         self.allowance = (self.allowance / 2).max(1);
@@ -114,24 +114,24 @@ impl ResubmitLimiter {
     }
 
     /// Ends the trial of a job that was refused: a refusal proves nothing about the trial.
-    pub fn withdraw(&mut self, job: JobId) {
+    pub(super) fn withdraw(&mut self, job: JobId) {
         self.trials.remove(&job);
     }
 
     /// Removes a job that leaves the engine without evidence.
-    pub fn forget(&mut self, job: JobId) {
+    pub(super) fn forget(&mut self, job: JobId) {
         self.trials.remove(&job);
         self.coming.remove(&job);
         self.waiting.retain(|(waiting, _)| *waiting != job);
     }
 
     /// Returns the number of jobs that wait for resubmission.
-    pub fn n_waiting(&self) -> usize {
+    pub(super) fn n_waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Returns when the next job may be resubmitted, if only time has to pass; otherwise `None`.
-    pub fn wake_at(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn wake_at(&self, now: Moment) -> Option<Moment> {
         self.closed_until.filter(|until| *until > now && !self.waiting.is_empty())
     }
 
@@ -145,7 +145,7 @@ impl ResubmitLimiter {
 
     /// Resets the brake, unless a job is on trial, waiting or announced. Called when no task seems lost. Trial results apply to one
     /// accumulation of jobs; the next accumulation has its own cause.
-    pub fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         if self.trials.is_empty() && self.waiting.is_empty() && self.coming.is_empty() {
             (self.allowance, self.n_failed, self.closed_until) = (FREE, 0, None);
         }

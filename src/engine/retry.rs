@@ -17,29 +17,29 @@ const CAP: Duration = Duration::from_secs(60);
 
 /// Exponential backoff with equal jitter: half of the wait is fixed, the other half is random.
 #[derive(Debug)]
-pub struct Backoff(fastrand::Rng);
+pub(crate) struct Backoff(fastrand::Rng);
 
 impl Backoff {
     /// Creates a backoff whose random waits repeat for the same seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
     }
 
     /// Returns the wait after `n` consecutive setbacks (from 1): 0.5 to 1 s, doubled each time, up to a minute.
-    pub fn after(&mut self, n: u32) -> Duration {
+    pub(crate) fn after(&mut self, n: u32) -> Duration {
         let whole = BASE.saturating_mul(1 << n.saturating_sub(1).min(16)).min(CAP);
         whole.mul_f64(0.5 + 0.5 * self.0.f64())
     }
 
     /// Returns a random number from 0 to 1.
-    pub fn draw(&mut self) -> f64 {
+    pub(crate) fn draw(&mut self) -> f64 {
         self.0.f64()
     }
 }
 
 /// Consequence of a fault for its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryVerdict {
+pub(crate) enum RetryVerdict {
     /// Another attempt, after this wait.
     Again {
         /// Time before the next attempt.
@@ -53,7 +53,7 @@ pub enum RetryVerdict {
 
 /// Policy that decides what follows a fault.
 #[derive(Debug)]
-pub struct RetryPolicy {
+pub(crate) struct RetryPolicy {
     backoff: Backoff,
     retries_max: u32,
     resubmits_max: u32,
@@ -63,7 +63,7 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// Creates the policy that these limits describe.
-    pub fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             backoff: Backoff::new(limits.seed),
             retries_max: limits.retries_max,
@@ -74,7 +74,7 @@ impl RetryPolicy {
     }
 
     /// Returns the verdict on a job with the state `past` that meets `fault` at `stage`.
-    pub fn judge(&mut self, stage: Stage, fault: &Fault, past: &JobState) -> RetryVerdict {
+    pub(crate) fn judge(&mut self, stage: Stage, fault: &Fault, past: &JobState) -> RetryVerdict {
         let at_once = RetryVerdict::Again { after: Duration::ZERO };
         match (stage, fault.kind) {
             // The lane's gate or the end of the run makes the job wait. The job itself is not at fault.
@@ -134,12 +134,12 @@ impl RetryPolicy {
     }
 
     /// Returns whether a job with the state `past` may be submitted once more, although that may be paid for again.
-    pub fn may_repay(&self, past: &JobState) -> bool {
+    pub(crate) fn may_repay(&self, past: &JobState) -> bool {
         past.n_repaid() < self.resubmits_max
     }
 
     /// Returns whether a job in doubt with the state `past` is submitted once more.
-    pub fn may_repeat(&self, past: &JobState) -> bool {
+    pub(crate) fn may_repeat(&self, past: &JobState) -> bool {
         match (self.in_doubt, self.repeats) {
             (InDoubtPolicy::Hold | InDoubtPolicy::Fail, _) => false,
             (InDoubtPolicy::Auto, RepeatCost::Again) => past.n_repaid() == 0 && self.may_repay(past),
@@ -162,12 +162,12 @@ impl RetryPolicy {
     }
 
     /// Returns the longest wait of a backoff, for a job that has had all the shorter ones.
-    pub fn longest(&mut self) -> Duration {
+    pub(crate) fn longest(&mut self) -> Duration {
         self.backoff.after(u32::MAX)
     }
 
     /// Returns the wait before the next poll, after `n` consecutive failed polls.
-    pub fn poll_again_after(&mut self, n: u32) -> Duration {
+    pub(crate) fn poll_again_after(&mut self, n: u32) -> Duration {
         self.backoff.after(n)
     }
 

@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// Starts the time limit of the run at `began`, which is the beginning of this process.
-    pub fn count_duration_from(&mut self, began: Moment) {
+    pub(crate) fn count_duration_from(&mut self, began: Moment) {
         self.ends_at = self.limits.duration_max.map(|max| began + max);
     }
 

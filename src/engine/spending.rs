@@ -14,7 +14,7 @@ use crate::model::request::{Request, Size};
 
 /// Running cost of the run.
 #[derive(Debug)]
-pub struct Spending {
+pub(crate) struct Spending {
     price: Option<Price>,
     max: Option<Amount>,
     /// Cost so far; `None` if that of earlier processes is unknown, or no price is.
@@ -44,7 +44,7 @@ pub struct CostLimitReached {
 
 /// Result of a submission, as far as its cost is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub(crate) enum Settled {
     /// Acceptance: the submission is paid for.
     Paid,
     /// Doubt: the submission may have been accepted.
@@ -55,7 +55,7 @@ pub enum Settled {
 
 impl Spending {
     /// Creates an account without any cost.
-    pub fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         let price = limits.price.clone();
         let cost = price.as_ref().map(|_| Cost::default());
         let max = limits.cost_max.as_ref().map(|limit| limit.amount);
@@ -71,27 +71,27 @@ impl Spending {
     }
 
     /// Sets the cost of earlier processes, from which this one continues; `None` if a price is unknown.
-    pub const fn remember(&mut self, cost: Option<Cost>) {
+    pub(crate) const fn remember(&mut self, cost: Option<Cost>) {
         self.cost = cost;
     }
 
     /// Returns the cost so far, paid and in doubt; `None` if a price is unknown.
-    pub fn cost(&self) -> Option<Cost> {
+    pub(crate) fn cost(&self) -> Option<Cost> {
         self.cost.filter(|_| self.n_unknown == 0)
     }
 
     /// Returns the cost with what is reserved and in doubt; `None` if a price is unknown.
-    pub fn committed(&self) -> Option<Amount> {
+    pub(crate) fn committed(&self) -> Option<Amount> {
         self.cost().map(|cost| cost.most() + self.reserved)
     }
 
     /// Sets what other providers cost, which counts against the limit.
-    pub const fn look_elsewhere(&mut self, cost: Option<Amount>) {
+    pub(crate) const fn look_elsewhere(&mut self, cost: Option<Amount>) {
         self.elsewhere = cost;
     }
 
     /// Checks whether a submission of this request may leave. Under a limit, a submission with an unknown price may not.
-    pub fn check(&self, request: &Request) -> Result<(), Box<CostLimitReached>> {
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Box<CostLimitReached>> {
         let Some(max) = self.max else { return Ok(()) };
         let next = self.reservation(request);
         let after = self.committed().zip(self.elsewhere).zip(next).map(|((own, others), next)| own + others + next);
@@ -104,14 +104,14 @@ impl Spending {
     }
 
     /// Reserves what a submission of this request may cost, which leaves now. Returns the amount, to be settled.
-    pub fn reserve(&mut self, request: &Request) -> Amount {
+    pub(crate) fn reserve(&mut self, request: &Request) -> Amount {
         let reserved = self.reservation(request).unwrap_or_default();
         self.reserved += reserved;
         reserved
     }
 
     /// Settles a submission of this request that was answered, or never will be. `reserved` is what [`reserve`](Self::reserve) returned.
-    pub fn settle(&mut self, request: &Request, reserved: Amount, settled: Settled) {
+    pub(crate) fn settle(&mut self, request: &Request, reserved: Amount, settled: Settled) {
         let price = self.price_of(request);
         self.reserved = self.reserved.without(reserved);
         match (settled, &mut self.cost, price) {
@@ -129,7 +129,7 @@ impl Spending {
 
     /// Counts what an answer says that an accepted submission of this request cost, in place of what counted so far: the price, or
     /// `before` of an earlier answer.
-    pub fn charge(&mut self, request: &Request, before: Option<&Money>, money: &Money) {
+    pub(crate) fn charge(&mut self, request: &Request, before: Option<&Money>, money: &Money) {
         let Some(price) = &self.price else { return };
         let Some(amount) = money.amount_in(&price.unit) else { return };
         let before = before.and_then(|money| money.amount_in(&price.unit)).or_else(|| price.amount_for(request));
@@ -148,7 +148,7 @@ impl Spending {
     }
 
     /// Settles a submission of an earlier process that counted as in doubt.
-    pub fn clarify(&mut self, request: &Request, settled: Settled) {
+    pub(crate) fn clarify(&mut self, request: &Request, settled: Settled) {
         let price = self.price_of(request);
         let (Some(cost), Some(price)) = (&mut self.cost, price) else { return };
         match settled {

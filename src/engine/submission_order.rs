@@ -11,7 +11,7 @@ const WAITING_MAX: usize = 2048;
 
 /// Answer to a submission, and the tasks in flight.
 #[derive(Clone, Copy, Debug)]
-pub struct Trial {
+pub(crate) struct Trial {
     /// When the submission left.
     pub left_at: Moment,
     /// Says whether it was accepted, and not refused by a limit.
@@ -45,7 +45,7 @@ struct Sent {
 
 /// Submissions that are under way, or were answered before an earlier one.
 #[derive(Debug, Default)]
-pub struct SubmissionOrder {
+pub(crate) struct SubmissionOrder {
     sent: VecDeque<Sent>,
     number: u64,
     /// Accepted tasks, as far as answers are in order.
@@ -54,12 +54,12 @@ pub struct SubmissionOrder {
 
 impl SubmissionOrder {
     /// Records a task of an earlier process.
-    pub const fn found(&mut self) {
+    pub(crate) const fn found(&mut self) {
         self.n_accepted += 1;
     }
 
     /// Records a submission that leaves after so many tasks have ended, and returns its number.
-    pub fn sent(&mut self, left_at: Moment, n_ended: usize) -> u64 {
+    pub(crate) fn sent(&mut self, left_at: Moment, n_ended: usize) -> u64 {
         self.number += 1;
         let number = self.number;
         self.sent.push_back(Sent { number, left_at, n_ended, n_ended_later: n_ended, answer: Answer::Awaited });
@@ -67,17 +67,17 @@ impl SubmissionOrder {
     }
 
     /// Returns when the submissions left whose answers are awaited.
-    pub fn pending(&self) -> Vec<Moment> {
+    pub(crate) fn pending(&self) -> Vec<Moment> {
         self.sent.iter().filter(|sent| sent.answer == Answer::Awaited).map(|sent| sent.left_at).collect()
     }
 
     /// Returns whether a submission was refused while the answer to an earlier one is awaited.
-    pub fn has_refused(&self) -> bool {
+    pub(crate) fn has_refused(&self) -> bool {
         self.sent.iter().any(|sent| sent.answer == Answer::Refused)
     }
 
     /// Records an answer that comes after so many tasks have ended.
-    pub fn answered(&mut self, number: u64, n_ended: usize, is_accepted: bool) {
+    pub(crate) fn answered(&mut self, number: u64, n_ended: usize, is_accepted: bool) {
         let answer = if is_accepted { Answer::Accepted } else { Answer::Refused };
         let Some(nth) = self.settle(number, n_ended, answer) else {
             self.n_accepted += usize::from(is_accepted);
@@ -94,7 +94,7 @@ impl SubmissionOrder {
     }
 
     /// Records an answer that says nothing about limits.
-    pub fn forget(&mut self, number: u64) {
+    pub(crate) fn forget(&mut self, number: u64) {
         self.settle(number, 0, Answer::Other);
     }
 
@@ -106,7 +106,7 @@ impl SubmissionOrder {
     }
 
     /// Takes the next answer; `None` if one to an earlier submission is awaited.
-    pub fn pop(&mut self) -> Option<Trial> {
+    pub(crate) fn pop(&mut self) -> Option<Trial> {
         loop {
             let first = *self.sent.front()?;
             let is_with = |sent: &Sent| sent.left_at == first.left_at && sent.answer == Answer::Awaited;

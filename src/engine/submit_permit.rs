@@ -19,23 +19,23 @@ impl SubmitPermit {
 
     /// Returns this permit, which keeps whether a known rate certainly had a token for the submission.
     #[must_use]
-    pub const fn with_token(self, has_token: bool) -> Self {
+    pub(crate) const fn with_token(self, has_token: bool) -> Self {
         Self { has_token, ..self }
     }
 
     /// Returns this permit with the number of the submission.
     #[must_use]
-    pub const fn with_number(self, number: u64) -> Self {
+    pub(crate) const fn with_number(self, number: u64) -> Self {
         Self { number, ..self }
     }
 
     /// Returns when the submission left.
-    pub const fn left_at(&self) -> Moment {
+    pub(crate) const fn left_at(&self) -> Moment {
         self.left_at
     }
 
     /// Returns how many other tasks were in flight, submissions under way included.
-    pub const fn n_others(&self) -> usize {
+    pub(crate) const fn n_others(&self) -> usize {
         self.n_others
     }
 
@@ -52,7 +52,7 @@ impl SubmitPermit {
 
 /// Reaction to a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalReaction {
+pub(crate) enum RefusalReaction {
     /// Random refusal: only its own job waits.
     Chance,
     /// Pause of all submissions for a while.

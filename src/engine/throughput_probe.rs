@@ -32,7 +32,7 @@ const REST_MAX: Duration = Duration::from_secs(3600);
 
 /// Estimate of the useful number of tasks in flight.
 #[derive(Debug)]
-pub struct ThroughputProbe {
+pub(super) struct ThroughputProbe {
     cap: usize,
     trial: Trial,
     /// Shortest duration of a task so far, in seconds.
@@ -62,22 +62,22 @@ enum Trial {
 
 impl ThroughputProbe {
     /// Creates an estimate without any knowledge.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { cap: UNPROVEN_MAX, trial: Trial::First, least: f64::INFINITY, full_since: None, n_ended: 0, rest: REST }
     }
 
     /// Records that `n_in_flight` tasks of an earlier process are at the provider.
-    pub fn found(&mut self, n_in_flight: usize) {
+    pub(super) fn found(&mut self, n_in_flight: usize) {
         self.cap = self.cap.max(n_in_flight);
     }
 
     /// Returns how many tasks in flight are useful, as far as is known.
-    pub const fn cap(&self) -> usize {
+    pub(super) const fn cap(&self) -> usize {
         self.cap
     }
 
     /// Records the end of one of `n_in_flight` tasks, and its duration.
-    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration) {
+    pub(super) fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration) {
         self.least = self.least.min(took.as_secs_f64().max(0.001));
         if let Trial::Rest { until, floor } = self.trial {
             if self.cap > floor {
@@ -123,7 +123,7 @@ impl ThroughputProbe {
     }
 
     /// Discards the measurement, because submissions were held back. It would not show how the provider reacts to more tasks.
-    pub const fn disturbed(&mut self) {
+    pub(super) const fn disturbed(&mut self) {
         (self.full_since, self.n_ended) = (None, 0);
     }
 

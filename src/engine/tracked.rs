@@ -15,7 +15,7 @@ use crate::model::time::Moment;
 
 /// Job in memory.
 #[derive(Debug)]
-pub struct Tracked {
+pub(super) struct Tracked {
     /// Immutable part of the job.
     pub job: Arc<Job>,
     /// State folded from the job's events.
@@ -48,26 +48,26 @@ pub struct Tracked {
 
 impl Tracked {
     /// Records a poll that leaves now, and returns the polled task; `None` if the job has no task.
-    pub fn ask(&mut self, now: Moment) -> Option<TaskId> {
+    pub(super) fn ask(&mut self, now: Moment) -> Option<TaskId> {
         self.watch.asked(now);
         self.state.task.clone()
     }
 
     /// Records the acceptance of the job's task, at this awake time.
-    pub fn accepted(&mut self, awake: Duration, order: AcceptOrder) {
+    pub(super) fn accepted(&mut self, awake: Duration, order: AcceptOrder) {
         (self.known_since, self.order, self.n_refused) = (awake, order, 0);
         self.heard = EvidenceTime::default();
         self.poll_answered(awake);
     }
 
     /// Records an answer of the API about the task.
-    pub fn poll_answered(&mut self, awake: Duration) {
+    pub(super) fn poll_answered(&mut self, awake: Duration) {
         (self.n_poll_faults, self.n_unknown, self.unknown_since) = (0, 0, None);
         self.heard.answered(awake);
     }
 
     /// Records a poll without information about the task.
-    pub const fn poll_failed(&mut self) {
+    pub(super) const fn poll_failed(&mut self) {
         self.n_poll_faults += 1;
         self.heard.failed();
     }

@@ -32,6 +32,7 @@ pub mod summary;
 pub mod verify;
 
 pub use crate::driver::stop::{StopHandle, StopReceiver, stopper};
+pub use crate::engine::spending::CostLimitReached;
 pub use crate::engine::turn::{Signal, StopReason};
 pub use crate::report::results::ResultsFileFormat;
 pub use crate::run::money::CostError;

@@ -31,7 +31,7 @@ impl Lane {
     }
 
     /// Returns the end of a pause of all submissions that the provider named; `None` without one.
-    pub fn named_pause(&self, now: Moment) -> Option<Moment> {
+    pub(crate) fn named_pause(&self, now: Moment) -> Option<Moment> {
         self.submits.named_pause(now)
     }
 
@@ -47,12 +47,12 @@ impl Lane {
     }
 
     /// Returns the moment at which further times can be asked for; `None` if it is not known, or has come.
-    pub fn reserves_at(&self) -> Option<Moment> {
+    pub(crate) fn reserves_at(&self) -> Option<Moment> {
         self.reserved.as_ref()?.asks_at()
     }
 
     /// Processes the answer to a request for times.
-    pub fn reserved(&mut self, now: Moment, answer: Option<Reservation>) {
+    pub(crate) fn reserved(&mut self, now: Moment, answer: Option<Reservation>) {
         if let Some(reserved) = &mut self.reserved {
             reserved.answered(now, answer);
         }

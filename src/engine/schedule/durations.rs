@@ -44,11 +44,12 @@ const ROUNDS: usize = 2;
 const PRIOR_MEDIAN: f64 = 3.0;
 
 /// Prior share of tasks done by every age of the grid. The longer a task runs, the longer it may still run.
-pub static PRIOR: LazyLock<Vec<f64>> = LazyLock::new(|| AGES.iter().map(|age| age / (age + PRIOR_MEDIAN)).collect());
+pub(crate) static PRIOR: LazyLock<Vec<f64>> =
+    LazyLock::new(|| AGES.iter().map(|age| age / (age + PRIOR_MEDIAN)).collect());
 
 /// Answer of a poll about a task that still ran at `from`: done by `to`, or not.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Age at which the task was last known to run.
     pub from: AgePosition,
     /// Age at which the task was polled.
@@ -75,7 +76,7 @@ struct Expert {
 
 /// Learns the durations of tasks of one kind.
 #[derive(Debug)]
-pub struct Durations {
+pub(crate) struct Durations {
     /// Last tasks that were found done, newest first.
     tasks: VecDeque<Span>,
     /// Experts with a given estimate, followed by one expert for each manner of learning.
@@ -85,7 +86,7 @@ pub struct Durations {
 
 impl Durations {
     /// Creates an estimator from given estimates, which it trusts before its first task.
-    pub fn new(told: &[&[f64]]) -> Self {
+    pub(crate) fn new(told: &[&[f64]]) -> Self {
         let base = told.last().expect("it is told something");
         let views = told.iter().chain(std::iter::repeat_n(base, MANNERS.len()));
         let mut experts: Vec<_> = views.map(|done| Expert { weight: 1.0, done: done.to_vec() }).collect();
@@ -96,12 +97,12 @@ impl Durations {
     }
 
     /// Returns the estimated share of tasks that are done by every age of the grid.
-    pub fn believed(&self) -> &[f64] {
+    pub(crate) fn believed(&self) -> &[f64] {
         &self.believed
     }
 
     /// Processes the answer of a poll. The estimate changes only with [`Durations::relearn`].
-    pub fn observe(&mut self, answer: Answer) {
+    pub(crate) fn observe(&mut self, answer: Answer) {
         for expert in &mut self.experts {
             let (before, by_then) = (answer.from.value(&expert.done), answer.to.value(&expert.done));
             let ended = if answer.is_done { by_then - before } else { 1.0 - by_then };
@@ -117,7 +118,7 @@ impl Durations {
     }
 
     /// Updates the estimate from all answers so far, and from the estimates that are given now.
-    pub fn relearn(&mut self, told: &[&[f64]]) {
+    pub(crate) fn relearn(&mut self, told: &[&[f64]]) {
         let (told_to, learning) = self.experts.split_at_mut(told.len());
         for (expert, done) in told_to.iter_mut().zip(told) {
             expert.done.copy_from_slice(done);

@@ -45,7 +45,7 @@ const ALL: DurationKind = DurationKind(0);
 
 /// Estimates for every kind.
 #[derive(Debug)]
-pub struct Kinds {
+pub(crate) struct Kinds {
     numbers: BTreeMap<TaskKind, DurationKind>,
     /// Estimates, indexed by the number of the kind.
     courses: Vec<KindEstimate>,
@@ -70,7 +70,7 @@ struct KindEstimate {
 
 /// Best ages to poll a task.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Best {
+pub(crate) struct Best {
     /// Age of the next poll, in seconds.
     pub next: f64,
     /// Age of the poll after the next one, in seconds, if the task still runs.
@@ -86,7 +86,7 @@ impl Default for Kinds {
 
 impl Kinds {
     /// Returns the number of a kind. A kind keeps its number.
-    pub fn number(&mut self, kind: TaskKind) -> DurationKind {
+    pub(crate) fn number(&mut self, kind: TaskKind) -> DurationKind {
         if let Some(number) = self.numbers.get(&kind) {
             return *number;
         }
@@ -101,7 +101,7 @@ impl Kinds {
     }
 
     /// Processes a poll at age `to` of a task that was last known to run at age `from`, in seconds. Returns whether plans have changed.
-    pub fn observe(&mut self, now: Moment, kind: DurationKind, from: f64, to: f64, is_done: bool) -> bool {
+    pub(crate) fn observe(&mut self, now: Moment, kind: DurationKind, from: f64, to: f64, is_done: bool) -> bool {
         self.has_seen_an_end |= is_done;
         let answer = Answer { from: AgePosition::of(from), to: AgePosition::of(to), is_done };
         let (all, kinds) = self.courses.split_first_mut().expect("all kinds together are one");
@@ -113,12 +113,12 @@ impl Kinds {
     }
 
     /// Returns whether any task was ever found done.
-    pub const fn has_seen_an_end(&self) -> bool {
+    pub(crate) const fn has_seen_an_end(&self) -> bool {
         self.has_seen_an_end
     }
 
     /// Returns the best ages to poll a task that still ran at age `running`, in seconds.
-    pub fn best(&self, kind: DurationKind, running: f64, is_hurried: bool) -> Best {
+    pub(crate) fn best(&self, kind: DurationKind, running: f64, is_hurried: bool) -> Best {
         let course = self.course(kind);
         let plan = if is_hurried { &course.next_hurried } else { &course.next };
         let next = AgePosition::of(running).value(plan);
@@ -129,7 +129,7 @@ impl Kinds {
     /// is not polled before age `to`.
     ///
     /// The result grows without bound, and ever faster. Every task is therefore polled at some time, whatever else is due.
-    pub fn delay(&self, kind: DurationKind, from: f64, to: f64) -> f64 {
+    pub(crate) fn delay(&self, kind: DurationKind, from: f64, to: f64) -> f64 {
         let course = self.course(kind);
         let (from_place, to_place) = (AgePosition::of(from), AgePosition::of(to));
         let running = 1.0 - from_place.value(course.durations.believed());
@@ -138,13 +138,13 @@ impl Kinds {
     }
 
     /// Returns the mean task duration in seconds, without the few longest tasks, of which hardly anything is known.
-    pub fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         let KindEstimate { durations, running_for, .. } = &self.courses[0];
         running_for[quantile(durations.believed(), MOST)]
     }
 
     /// Returns the expected time, in seconds, until the last of `n` tasks of this age or older is done.
-    pub fn left(&self, age: f64, n: usize) -> f64 {
+    pub(crate) fn left(&self, age: f64, n: usize) -> f64 {
         let done = self.courses[0].durations.believed();
         let n = f64::from(u8::try_from(n).unwrap_or(u8::MAX).clamp(1, LAST_MAX));
         let running = 1.0 - AgePosition::of(age).value(done);
@@ -153,7 +153,8 @@ impl Kinds {
     }
 
     /// Returns the age by which half of all tasks are done, in seconds.
-    pub fn median(&self) -> f64 {
+    #[cfg(test)]
+    pub(crate) fn median(&self) -> f64 {
         median(self.courses[0].durations.believed())
     }
 

@@ -4,10 +4,10 @@
 //! poll balance ([`optimum`]). One ordered set holds all tasks; no job has its own timer. If more polls are due than may leave, those tasks
 //! go first whose undetected end costs most by now.
 
-pub mod ages;
-pub mod durations;
-pub mod kinds;
-pub mod optimum;
+pub(crate) mod ages;
+pub(crate) mod durations;
+pub(crate) mod kinds;
+pub(crate) mod optimum;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -72,12 +72,12 @@ impl PollState {
     }
 
     /// Creates the poll state of a task that an earlier process had accepted, most likely at that moment.
-    pub const fn restored(kind: DurationKind, accepted_at: Moment) -> Self {
+    pub(crate) const fn restored(kind: DurationKind, accepted_at: Moment) -> Self {
         Self { is_restored: true, ..Self::new(kind, accepted_at) }
     }
 
     /// Returns whether an earlier process had the task accepted.
-    pub const fn is_restored(&self) -> bool {
+    pub(crate) const fn is_restored(&self) -> bool {
         self.is_restored
     }
 
@@ -93,7 +93,7 @@ impl PollState {
     }
 
     /// Returns the expected time for which the task has been done undetected, now that its end is known.
-    pub fn unheard(&self, now: Moment) -> Duration {
+    pub(crate) fn unheard(&self, now: Moment) -> Duration {
         (now - self.asked_at) + (self.asked_at - self.running_at) / 2
     }
 
@@ -176,13 +176,13 @@ impl Schedule {
     }
 
     /// Turns more frequent polls on or off. They are on while jobs wait for slots of tasks that may be done.
-    pub const fn hurry(&mut self, is_hurried: bool) {
+    pub(crate) const fn hurry(&mut self, is_hurried: bool) {
         self.is_hurried = is_hurried;
     }
 
     /// Limits the wait between two polls, because the run waits for its last tasks; `None` means no such limit. Returns the moment of the next
     /// poll if that moves polls.
-    pub fn end_soon(&mut self, now: Moment, tail_wait: Option<Duration>) -> Option<Moment> {
+    pub(crate) fn end_soon(&mut self, now: Moment, tail_wait: Option<Duration>) -> Option<Moment> {
         let has_begun = self.tail_wait.is_none() && tail_wait.is_some();
         self.tail_wait = tail_wait;
         if !has_begun {
@@ -204,7 +204,7 @@ impl Schedule {
     }
 
     /// Plans a poll for that moment.
-    pub fn plan_at(&mut self, moment: Moment, job: JobId, watch: PollState) {
+    pub(crate) fn plan_at(&mut self, moment: Moment, job: JobId, watch: PollState) {
         self.due.insert((moment, job), Planned { watch, is_learnt: false });
     }
 
@@ -236,7 +236,7 @@ impl Schedule {
 
     /// Returns the mean task duration, and the expected time from now until the last of `n` tasks ends. The youngest of these tasks was
     /// accepted at `accepted_at`. `None` means that no task has been seen to end.
-    pub fn latency(&self, accepted_at: Moment, now: Moment, n: usize) -> Option<Latency> {
+    pub(crate) fn latency(&self, accepted_at: Moment, now: Moment, n: usize) -> Option<Latency> {
         let seconds = Duration::from_secs_f64;
         let age = (now - accepted_at).as_secs_f64();
         let latency = || Latency { mean: seconds(self.kinds.mean()), tail: seconds(self.kinds.left(age, n)) };
@@ -244,7 +244,8 @@ impl Schedule {
     }
 
     /// Returns the median task duration, as far as is known.
-    pub fn median(&self) -> Duration {
+    #[cfg(test)]
+    pub(crate) fn median(&self) -> Duration {
         Duration::from_secs_f64(self.kinds.median())
     }
 

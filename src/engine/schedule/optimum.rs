@@ -24,7 +24,7 @@ impl PollCandidate {
 /// Let F be the share done, and E the expected cost of all later polls, over all tasks. After a poll at a, a poll at b costs
 /// `price (1 - F(a)) + (integral from a to b of (b - t) dF) + E(b)`. For a fixed b, except for terms in a alone, that is a straight line
 /// in F(a) of slope -b. The best b of every a lies on the lower hull of these lines. One pass from the last age down finds it.
-pub fn next_polls(done: &[f64], price: f64, next: &mut [f64]) {
+pub(crate) fn next_polls(done: &[f64], price: f64, next: &mut [f64]) {
     let ages = &*AGES;
     let mut choices: VecDeque<PollCandidate> = VecDeque::with_capacity(64);
     let mut cost_after = 0.0;

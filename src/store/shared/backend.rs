@@ -181,7 +181,7 @@ pub enum Renewal {
 }
 
 /// Longest time from now to a time that a worker reserves. What a worker that dies had reserved is lost.
-pub const RESERVED_AHEAD: Duration = Duration::from_secs(1);
+pub(crate) const RESERVED_AHEAD: Duration = Duration::from_secs(1);
 
 /// Times that a worker has reserved for its submissions, in microseconds of the server's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
