@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::engine::Engine;
 use crate::engine::resubmit_limiter::TrialEvidence;
 use crate::engine::spending::Settled;
+use crate::engine::state::EngineState;
 use crate::engine::tracked::Tracked;
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
@@ -12,7 +12,7 @@ use crate::model::money::{Charge, Money};
 use crate::model::outcome::{Acceptance, Status, Url};
 use crate::model::time::Moment;
 
-impl Engine {
+impl EngineState {
     pub(super) fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
         let ticket = self.ticket(id);
         self.lane.submit_accepted(now, ticket, acceptance.remaining);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::engine::downloads::BACKLOG_MIN;
 use crate::engine::lane::Blocked;
+use crate::engine::loading::Loading;
+use crate::engine::state::EngineState;
 use crate::engine::turn::{Action, StopReason};
-use crate::engine::{Engine, Loading};
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
 use crate::model::phase::Phase;
@@ -20,7 +21,7 @@ const TAIL_PART: u32 = 20;
 const TAIL_WAIT_MIN: Duration = Duration::from_millis(100);
 const TAIL_POLL_GAP: Duration = Duration::from_millis(10);
 
-impl Engine {
+impl EngineState {
     pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
         // The job is not at fault, and its next poll returns fresh links.
         while let Some(id) = self.images.pop_expired(now) {

@@ -7,10 +7,11 @@ mod merge;
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::engine::Engine;
 use crate::engine::dispatch::sooner;
+use crate::engine::elsewhere::Elsewhere;
 use crate::engine::job_limit::JobLimit;
 use crate::engine::turn::{Action, Input, StopReason};
-use crate::engine::{Elsewhere, Engine};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
 use crate::model::more::More;

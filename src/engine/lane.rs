@@ -68,7 +68,7 @@ impl Lane {
         let (own, shared_rate) = if limits.is_shared { (None, limits.rate) } else { (limits.rate, None) };
         Self {
             submits: pacer(own, limits.burst, 0x5b),
-            reserved: shared::limiter(shared_rate, limits),
+            reserved: ReservedRate::from_limits(shared_rate, limits),
             polls: pacer(limits.poll_rate, None, 0x90),
             learner: LimitLearner::new(limits.concurrency, limits.rate.is_some()),
             poll_chance: RandomRefusalTest::new(),

@@ -3,15 +3,14 @@
 //! Until it has answered, such a submission is neither accepted nor in doubt, and its job waits. An answer that says nothing leaves the
 //! doubt to the policy for doubts.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::Engine;
-use crate::engine::dispatch::sooner;
+use crate::engine::lost_submissions::Lost;
 use crate::engine::refusals::is_refusal;
 use crate::engine::schedule::PollState;
 use crate::engine::spending::Settled;
+use crate::engine::state::EngineState;
 use crate::engine::turn::{Action, FindRequest};
 use crate::model::event::{EventKind, Stage};
 use crate::model::history::TaskKind;
@@ -22,46 +21,7 @@ use crate::model::time::Moment;
 /// Maximum number of submissions in one question.
 const BATCH_MAX: usize = 100;
 
-/// Submissions whose answer is lost, and that are not settled.
-#[derive(Debug, Default)]
-pub(super) struct LostSubmissions {
-    jobs: BTreeMap<JobId, Lost>,
-    /// Questions to ask, with their moments.
-    due: BTreeSet<(Moment, JobId)>,
-}
-
-#[derive(Debug)]
-struct Lost {
-    /// Doubt, if the provider cannot tell.
-    fault: Fault,
-    /// Says whether this process sent the submission, and has its price reserved.
-    is_own: bool,
-    n_tries: u32,
-    /// Moment of the first question without an answer; `None` before it.
-    unanswered_since: Option<Moment>,
-}
-
-impl Lost {
-    const fn new(fault: Fault, is_own: bool) -> Self {
-        Self { fault, is_own, n_tries: 0, unanswered_since: None }
-    }
-}
-
-impl LostSubmissions {
-    fn push(&mut self, at: Moment, job: JobId, lost: Lost) {
-        self.jobs.insert(job, lost);
-        self.due.insert((at, job));
-    }
-
-    /// Removes a job that has left memory.
-    pub(super) fn forget(&mut self, job: JobId) {
-        if self.jobs.remove(&job).is_some() {
-            self.due.retain(|(_, due)| *due != job);
-        }
-    }
-}
-
-impl Engine {
+impl EngineState {
     /// Handles a doubt about a submission of this process. Returns the fault if the provider cannot be asked.
     pub(super) fn ask_about(&mut self, now: Moment, id: JobId, fault: Fault) -> Option<Fault> {
         let Some(settles_after) = self.limits.settles_after.filter(|_| fault.kind.leaves_doubt()) else {
@@ -92,10 +52,8 @@ impl Engine {
     pub(super) fn plan_finds(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
         let mut batch = Vec::new();
         while batch.len() < BATCH_MAX
-            && let Some((at, id)) = self.lost.due.first().copied()
-            && at <= now
+            && let Some(id) = self.lost.take_due(now)
         {
-            self.lost.due.pop_first();
             let tracked = &self.jobs[&id];
             let sent_at = tracked.state.submitted_at.unwrap_or_else(|| now.wall());
             let number = tracked.state.submission_number();
@@ -104,14 +62,12 @@ impl Engine {
         if !batch.is_empty() {
             actions.push(Action::Find(batch));
         }
-        let mut wake_at = None;
-        sooner(&mut wake_at, self.lost.due.first().map(|(at, _)| *at));
-        wake_at
+        self.lost.next()
     }
 
     /// Handles what the provider says about a lost submission.
     pub(super) fn found(&mut self, now: Moment, id: JobId, answer: Result<Found, Fault>) {
-        let Some(mut lost) = self.lost.jobs.remove(&id) else { return };
+        let Some(mut lost) = self.lost.remove(id) else { return };
         match answer {
             Ok(Found::Accepted(acceptance)) => match self.other_owner(id, &acceptance.task) {
                 None => self.found_accepted(now, id, &lost, *acceptance),

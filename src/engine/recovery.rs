@@ -1,17 +1,19 @@
-//! Recovery of jobs that an earlier process left in the ledger, in any phase, and removal of jobs from memory.
+//! Intake of jobs from the ledger, in any phase in which an earlier process left them, and removal of jobs from memory.
 
 use std::time::Duration;
 
-use crate::engine::Engine;
 use crate::engine::fifo::AcceptOrder;
 use crate::engine::listening::EvidenceTime;
+use crate::engine::loading::Loading;
 use crate::engine::retry::RetryVerdict;
 use crate::engine::schedule::PollState;
+use crate::engine::state::EngineState;
 use crate::engine::tracked::Tracked;
 use crate::model::amount::Amount;
 use crate::model::event::Stage;
 use crate::model::history::TaskKind;
 use crate::model::job::JobId;
+use crate::model::limits::InDoubtPolicy;
 use crate::model::outcome::{Fault, FaultKind, TaskId};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::time::Moment;
@@ -19,7 +21,36 @@ use crate::model::time::Moment;
 /// Maximum assumed age of a task of an earlier process: the wall clock may have jumped by years since.
 const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-impl Engine {
+impl EngineState {
+    /// Adds a job from the ledger, or notes that it is outstanding.
+    pub(super) fn take_in(&mut self, now: Moment, known: JobRecord) {
+        if self.part.is_full() {
+            // Submissions do not wait for any other job.
+            self.is_past_known = true;
+            if !self.is_held(&known) {
+                self.part.note_others();
+                self.loading = Loading::Done;
+            }
+            return;
+        }
+        let (id, n_ended) = (known.job.id, self.n_ended);
+        self.loaded(now, known);
+        if self.jobs.contains_key(&id) || self.n_ended > n_ended {
+            self.part.take();
+        }
+    }
+
+    /// Returns whether an earlier process left this job to the user, and this process does too.
+    pub(super) fn is_held(&self, known: &JobRecord) -> bool {
+        match known.state.phase {
+            Phase::Pending => !self.limits.is_submitting,
+            Phase::Submitting if !self.limits.is_submitting => true,
+            Phase::Submitting => known.state.is_doubt_counted() && self.limits.in_doubt == InDoubtPolicy::Hold,
+            Phase::Running(_) | Phase::Downloading(_) => false,
+            Phase::Finished(_) => true,
+        }
+    }
+
     /// Loads a job from the ledger: a new one, or one that an earlier process left unfinished.
     pub(super) fn loaded(&mut self, now: Moment, known: JobRecord) {
         let JobRecord { job, state } = known;

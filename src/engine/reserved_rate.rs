@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
 use crate::model::time::Moment;
 
@@ -59,6 +60,13 @@ impl ReservedRate {
     pub(super) const fn new(rate: Option<SharedRate>, has_places: bool) -> Self {
         let asked = ReserveRequest { max: 0, held: 0 };
         Self { rate, has_places, counted: Some(0), asked, reserved: VecDeque::new(), request: Request::Possible }
+    }
+
+    /// Creates the limiter of what processes keep together; `None` if they keep nothing together.
+    pub(super) fn from_limits(rate: Option<Rate>, limits: &Limits) -> Option<Self> {
+        let rate = rate.map(|rate| SharedRate { rate, burst: limits.burst });
+        let has_places = limits.is_shared && limits.concurrency != Concurrency::Auto;
+        (rate.is_some() || has_places).then(|| Self::new(rate, has_places))
     }
 
     /// Sets another rate. Times that are reserved stay.

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use crate::engine::loading::Loading;
+use crate::engine::state::EngineState;
 use crate::engine::turn::StopReason;
-use crate::engine::{Engine, Loading};
 use crate::model::event::Stage;
 use crate::model::job::JobId;
 use crate::model::limits::QuotaPolicy;
@@ -22,7 +23,7 @@ const NEVER_ANSWERED_SHARE: u32 = 20;
 /// Consecutive polls refused for the token, after which the run stops.
 const UNAUTHORIZED_MAX: u32 = 3;
 
-impl Engine {
+impl EngineState {
     /// Returns the number of jobs in memory that wait for submission.
     pub(super) fn n_unsubmitted(&self) -> usize {
         self.to_submit.len()
@@ -75,8 +76,13 @@ impl Engine {
         }
     }
 
+    /// Records at the end of the run that other jobs are outstanding, if there are any.
+    pub(super) fn close_part(&mut self) {
+        self.stop = self.stop.take().or_else(|| self.part.stop());
+    }
+
     /// Starts the time limit of the run at `began`, which is the beginning of this process.
-    pub(crate) fn count_duration_from(&mut self, began: Moment) {
+    pub(super) fn count_duration_from(&mut self, began: Moment) {
         self.ends_at = self.limits.duration_max.map(|max| began + max);
     }
 

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
+use crate::engine::loading::Loading;
+use crate::engine::state::EngineState;
 use crate::engine::turn::StopReason;
-use crate::engine::{Engine, Loading};
-use crate::model::cost::Cost;
 use crate::model::event::Stage;
-use crate::model::job::JobId;
 use crate::model::snapshot::{Bottleneck, Latency, PauseReason, RunSnapshot, StopCode, SubmitPause};
 use crate::model::time::Moment;
 
-impl Engine {
+impl EngineState {
     /// Returns what is under way, for the progress display.
-    pub fn pace(&self, now: Moment) -> RunSnapshot {
+    pub(super) fn pace(&self, now: Moment) -> RunSnapshot {
         let n_submitting = self.lane.n_submits_out();
         RunSnapshot {
             n_submitting,
@@ -31,19 +30,6 @@ impl Engine {
             // A job limit that was reached is not shown as a stop of the run.
             stopping: self.stop.as_ref().filter(|stop| !matches!(stop, StopReason::Limit(_))).map(StopCode::from),
         }
-    }
-
-    /// Sets the cost of earlier processes, so that all submissions are counted; `None` if a price is unknown.
-    pub const fn remember_cost(&mut self, cost: Option<Cost>) {
-        self.spending.remember(cost);
-    }
-
-    /// Records whether the provider last reported a task in flight as queued.
-    pub(super) fn queue(&mut self, id: JobId, is_queued: bool) {
-        let tracked = self.tracked(id);
-        let before = std::mem::replace(&mut tracked.is_queued, is_queued && tracked.is_in_flight);
-        let after = tracked.is_queued;
-        self.n_queued = self.n_queued + usize::from(after) - usize::from(before);
     }
 
     /// Returns the pause of submissions while only jobs are left that wait for the quota of their model.

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::engine::Engine;
 use crate::engine::spending::Settled;
+use crate::engine::state::EngineState;
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind};
@@ -15,7 +15,7 @@ use crate::model::time::Moment;
 /// Wait before the next attempt. By then the lease is renewed, or the process knows that it has lost it.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-impl Engine {
+impl EngineState {
     /// Returns a job whose submission was not sent to those that wait.
     pub(super) fn unsent(&mut self, now: Moment, id: JobId) {
         let permit = self.ticket(id);

@@ -3,16 +3,8 @@
 
 use super::{Lane, in_two_seconds};
 use crate::engine::reserved_rate::ReservedRate;
-use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
 use crate::model::time::Moment;
-
-/// Returns the limiter of what processes keep together; `None` if they keep nothing together.
-pub(super) fn limiter(rate: Option<Rate>, limits: &Limits) -> Option<ReservedRate> {
-    let rate = rate.map(|rate| SharedRate { rate, burst: limits.burst });
-    let has_places = limits.is_shared && limits.concurrency != Concurrency::Auto;
-    (rate.is_some() || has_places).then(|| ReservedRate::new(rate, has_places))
-}
 
 impl Lane {
     /// Sets the rate of all processes together.

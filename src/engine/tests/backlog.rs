@@ -59,7 +59,7 @@ fn only_a_look_ahead_is_in_memory() {
     let (mut n_handed_out, mut n_done) = (0, 0);
     while n_done < 1000 {
         let turn = bench.next();
-        assert!(bench.engine.jobs.len() <= 12, "{} jobs in memory", bench.engine.jobs.len());
+        assert!(bench.engine.0.jobs.len() <= 12, "{} jobs in memory", bench.engine.0.jobs.len());
         for action in turn.actions {
             match action {
                 Action::Load { max, .. } => {

@@ -93,7 +93,7 @@ fn time_in_which_the_process_was_stopped_does_not_count() {
         bench.sleep(HOUR);
         bench.polled(1, Ok(Status::Running));
         assert!(!bench.story().contains("task!"), "after {:?}", bench.now - START);
-        if bench.engine.jobs[&id(1)].heard.total() > Duration::from_secs(60) {
+        if bench.engine.0.jobs[&id(1)].heard.total() > Duration::from_secs(60) {
             break;
         }
     }
@@ -239,7 +239,7 @@ fn repeated_payments_of_a_job_have_one_limit_whatever_they_are_for() {
                 continue;
             }
             bench.submitted(1);
-            while bench.engine.jobs.get(&id(1)).is_some_and(|tracked| tracked.is_in_flight) {
+            while bench.engine.0.jobs.get(&id(1)).is_some_and(|tracked| tracked.is_in_flight) {
                 assert_eq!(bench.next().actions, [poll(1)]);
                 bench.polled(1, Err(fault(FaultKind::TaskLost)));
             }

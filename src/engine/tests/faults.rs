@@ -140,7 +140,7 @@ fn a_lost_task_is_submitted_again_twice_and_then_held() {
         bench.turn();
         bench.wait(Duration::from_secs(31));
         while bench.events.last().is_none_or(|event| !word(&event.kind).ends_with("task_lost")) || {
-            bench.engine.jobs.get(&id(1)).is_some_and(|tracked| tracked.state.task.is_some() && tracked.is_in_flight)
+            bench.engine.0.jobs.get(&id(1)).is_some_and(|tracked| tracked.state.task.is_some() && tracked.is_in_flight)
         } {
             assert_eq!(bench.next().actions, [poll(1)]);
             bench.polled(1, Err(fault(FaultKind::TaskLost)));
@@ -329,7 +329,7 @@ fn a_download_in_trouble_takes_no_place_at_the_provider() {
     assert_eq!(bench.next().actions, [download(1), submit(2)]);
     bench.downloaded(1, Err(fault(FaultKind::Transient)));
     bench.submitted(2);
-    assert_eq!(bench.engine.lane.n_in_flight(), 1);
+    assert_eq!(bench.engine.0.lane.n_in_flight(), 1);
 }
 
 #[test]

@@ -65,14 +65,14 @@ fn nothing_is_submitted_and_nothing_waits_for_it() {
 fn fresh_links_teach_nothing_about_how_long_tasks_take() {
     let mut bench = Bench::with_pending(Limits { retries_max: 50, ..fixed(1) }, 1);
     bench.run_to_download(1);
-    let learnt = bench.engine.schedule.median();
+    let learnt = bench.engine.0.schedule.median();
     for _ in 0..20 {
         bench.downloaded(1, Err(fault(FaultKind::BadOutput)));
         assert_eq!(bench.next().actions, [poll(1)]);
         bench.polled(1, Ok(Status::Done(urls(1))));
         assert_eq!(bench.next().actions, [download(1)]);
     }
-    assert_eq!(bench.engine.schedule.median(), learnt);
+    assert_eq!(bench.engine.0.schedule.median(), learnt);
 }
 
 /// Goal: the data for an image name are identical whenever the image is fetched, in this process or in another.

@@ -19,7 +19,7 @@ fn play(bench: &mut Bench, span: Duration, image: impl Fn(u64, Duration) -> Resu
                 Action::Submit(job, _) => bench.submitted(job.index),
                 Action::Poll(jobs) => {
                     for (job, _) in jobs {
-                        let n = bench.engine.jobs[&job].job.index;
+                        let n = bench.engine.0.jobs[&job].job.index;
                         bench.polled(n, Ok(Status::Done(links(n))));
                     }
                 }

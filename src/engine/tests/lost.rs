@@ -32,7 +32,7 @@ fn accepted(n: u64) -> Found {
 }
 
 fn cost(bench: &Bench) -> (Amount, Amount) {
-    let cost = bench.engine.spending.cost().unwrap();
+    let cost = bench.engine.0.spending.cost().unwrap();
     (cost.sure, cost.in_doubt)
 }
 
@@ -66,7 +66,7 @@ fn a_submission_that_is_surely_absent_is_sent_again_even_if_doubts_are_held() {
     found(&mut bench, 1, Ok(Found::Absent));
     assert_eq!(bench.next().actions, [submit(1)]);
     assert_eq!((bench.story(), cost(&bench)), ("submit submit!transient submit".into(), (Amount::ZERO, Amount::ZERO)));
-    let state = &bench.engine.jobs[&id(1)].state;
+    let state = &bench.engine.0.jobs[&id(1)].state;
     assert_eq!((state.n_in_doubt, state.submission_number()), (0, 2));
 }
 

@@ -147,7 +147,7 @@ impl Bench {
         let end = self.now + span;
         while self.now < end {
             self.now = (self.now + Duration::from_secs(1)).min(end);
-            self.engine.awake.look(self.now);
+            self.engine.0.awake.look(self.now);
         }
     }
 

@@ -289,7 +289,7 @@ fn a_cost_is_recorded_with_the_answer_that_says_it_and_counted_once() {
     bench.turn();
     bench.handle(Input::Submitted(id(1), Ok(Acceptance { cost: cost("2.5 USD"), ..task(1).into() })));
     bench.handle(Input::Submitted(id(2), Ok(task(2).into())));
-    assert_eq!(bench.engine.spending.cost().unwrap().sure, Amount::new(4.5));
+    assert_eq!(bench.engine.0.spending.cost().unwrap().sure, Amount::new(4.5));
     let n_polls = std::cell::Cell::new([0; 2]);
     while n_polls.get().iter().any(|n| *n < 3) {
         let actions = bench.next().actions;
@@ -305,7 +305,7 @@ fn a_cost_is_recorded_with_the_answer_that_says_it_and_counted_once() {
             }
         });
     }
-    assert_eq!(bench.engine.spending.cost().unwrap().sure, Amount::new(2.5));
+    assert_eq!(bench.engine.0.spending.cost().unwrap().sure, Amount::new(2.5));
     bench.turn();
     let told = |event: &Event| matches!(event.kind, EventKind::Charged(_)).then(|| (event.index, word(&event.kind)));
     let told: Vec<_> = bench.events.iter().filter_map(told).collect();
@@ -321,5 +321,5 @@ fn a_cost_that_an_earlier_process_recorded_is_not_counted_again() {
     bench.engine.remember_cost(Some(Cost { sure: Amount::new(2.5), ..Cost::default() }));
     let polls = bench.turn().actions;
     answer(&mut bench, polls, |_| Status::Done(urls(1)).charged(Some(charge.money.clone())));
-    assert_eq!(bench.engine.spending.cost().unwrap().sure, Amount::new(2.5));
+    assert_eq!(bench.engine.0.spending.cost().unwrap().sure, Amount::new(2.5));
 }

@@ -84,7 +84,7 @@ fn polls_of_an_api_that_is_down_are_few() {
             bench.submitted(job.index);
         }
     }
-    assert_eq!(bench.engine.lane.n_in_flight(), 40, "five at first, and all when those are accepted");
+    assert_eq!(bench.engine.0.lane.n_in_flight(), 40, "five at first, and all when those are accepted");
     outage(&mut bench, Duration::from_secs(3600));
     let n_polls = bench.events.iter().filter(|event| word(&event.kind) == "poll!transient").count();
     assert!(n_polls < 200, "{n_polls} polls of 40 tasks in an hour");
@@ -221,7 +221,7 @@ fn a_provider_that_throttles_between_faults_is_not_out_of_reach() {
         assert_eq!(bench.next().actions, [submit(1)], "after {n} tries");
         let kind = if n % 4 == 3 { FaultKind::Throttled { retry_after: None } } else { FaultKind::Transient };
         bench.submit_fault(1, kind);
-        if bench.engine.jobs.is_empty() {
+        if bench.engine.0.jobs.is_empty() {
             break;
         }
     }

@@ -154,7 +154,7 @@ fn play_models(bench: &mut Bench, resets_at: Duration) -> Vec<u64> {
                     bench.handle(Input::Submitted(id(n), answer));
                 }
                 Action::Poll(jobs) => jobs.into_iter().for_each(|(job, _)| {
-                    let n = bench.engine.jobs[&job].job.index;
+                    let n = bench.engine.0.jobs[&job].job.index;
                     bench.polled(n, Ok(Status::Done(urls(n))));
                 }),
                 Action::Download(provenance, _) => bench.downloaded(provenance.job.index, Ok(vec![artifact()])),

@@ -95,7 +95,7 @@ fn a_submission_that_was_not_sent_costs_nothing() {
     }
     bench.run_to_accepted(1);
     assert_eq!(bench.engine.stop(), None);
-    assert_eq!(bench.engine.jobs[&id(1)].state.n_setbacks, 0);
+    assert_eq!(bench.engine.0.jobs[&id(1)].state.n_setbacks, 0);
 }
 
 /// Goal: what another worker heard holds this one back too, for so long. Method: a hold, and the moment of the next submission.

@@ -41,7 +41,7 @@ fn walk(seed: u64, n_jobs: u64, concurrency: u32) {
             .filter_map(|action| if let Action::Submit(job, _) = action { Some(job.id) } else { None })
             .collect();
         assert_eq!(started, left, "what leaves is what is recorded");
-        assert!(bench.engine.lane.n_in_flight() <= concurrency as usize);
+        assert!(bench.engine.0.lane.n_in_flight() <= concurrency as usize);
         open.extend(turn.actions);
         if turn.is_last {
             // A stop that completes nothing waits only a moment for polls and downloads.
