@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::refusals::{SettledRefusal, is_refusal};
+use crate::engine::refusals::SettledRefusal;
 use crate::engine::resubmit_limiter::TrialEvidence;
 use crate::engine::retry::RetryVerdict;
 use crate::engine::spending::Settled;
@@ -33,7 +33,7 @@ impl EngineState {
             return self.doubtful(now, id, fault);
         }
         self.settle(id, Settled::Free);
-        if is_refusal(fault.kind) {
+        if fault.kind.is_refusal() {
             self.refused(now, id, fault);
         } else {
             self.set_back(now, id, Stage::Submit, fault);

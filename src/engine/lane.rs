@@ -184,43 +184,44 @@ impl Lane {
     pub fn submit_refused(&mut self, now: Moment, ticket: SubmitPermit, fault: &Fault) -> Option<Duration> {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
-        if !matches!(fault.kind, FaultKind::Throttled { .. }) {
-            self.learner.forget(now, ticket);
+        if let FaultKind::Throttled { retry_after } = fault.kind {
+            return self.submit_throttled(now, ticket, retry_after);
         }
-        match fault.kind {
-            FaultKind::Throttled { retry_after } => {
-                self.has_answered = true;
-                let refused = self.learner.refused(now, ticket, retry_after.filter(|wait| !wait.is_zero()));
-                match (refused, retry_after) {
-                    // If a limit also refuses, its cut is enough.
-                    (Some(RefusalReaction::Chance | RefusalReaction::Cut) | None, Some(wait))
-                        if self.learner.is_chance_trusted() =>
-                    {
-                        self.submits.answered();
-                        return Some(wait);
-                    }
-                    // Until refusals have proved random, the named time counts for all jobs, and nothing more follows.
-                    (Some(RefusalReaction::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
-                    (Some(RefusalReaction::Chance | RefusalReaction::Cut), None) => self.submits.answered(),
-                    (Some(RefusalReaction::Cut | RefusalReaction::Wait), _) => {
-                        self.submits.refused(now, retry_after, true);
-                    }
-                    (None, _) => self.submits.refused(now, retry_after, false),
-                }
-            }
-            FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now, fault.kind.leaves_doubt()),
-            // The answer of a proxy does not show that the API answers.
-            FaultKind::Rejected => (),
-            FaultKind::InvalidRequest | FaultKind::Unauthorized if self.is_blocked => (),
-            FaultKind::QuotaExhausted { .. }
-            | FaultKind::TaskLost
-            | FaultKind::Moderated
-            | FaultKind::InvalidRequest
-            | FaultKind::Unauthorized
-            | FaultKind::BadOutput => {
+        self.learner.forget(now, ticket);
+        if fault.kind.is_outage() {
+            self.submits.faltered(now, fault.kind.leaves_doubt());
+        // While all submissions are refused for one reason, a refusal does not show that the API works.
+        } else if fault.kind.is_of_api() && !(self.is_blocked && fault.kind.is_refusal()) {
+            self.submits.answered();
+            self.has_answered = true;
+        }
+        None
+    }
+
+    /// Records a submission that was throttled. Returns how long its job alone has to wait.
+    fn submit_throttled(
+        &mut self,
+        now: Moment,
+        ticket: SubmitPermit,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
+        self.has_answered = true;
+        let refused = self.learner.refused(now, ticket, retry_after.filter(|wait| !wait.is_zero()));
+        match (refused, retry_after) {
+            // If a limit also refuses, its cut is enough.
+            (Some(RefusalReaction::Chance | RefusalReaction::Cut) | None, Some(wait))
+                if self.learner.is_chance_trusted() =>
+            {
                 self.submits.answered();
-                self.has_answered = true;
+                return Some(wait);
             }
+            // Until refusals have proved random, the named time counts for all jobs, and nothing more follows.
+            (Some(RefusalReaction::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
+            (Some(RefusalReaction::Chance | RefusalReaction::Cut), None) => self.submits.answered(),
+            (Some(RefusalReaction::Cut | RefusalReaction::Wait), _) => {
+                self.submits.refused(now, retry_after, true);
+            }
+            (None, _) => self.submits.refused(now, retry_after, false),
         }
         None
     }
@@ -310,29 +311,21 @@ impl Lane {
 
     /// Records a poll that was answered with a fault.
     pub(crate) fn poll_refused(&mut self, now: Moment, fault: &Fault) {
-        match fault.kind {
-            FaultKind::Throttled { retry_after } => {
-                self.has_answered = true;
-                let is_first = self.polls.hold(now).is_none();
-                let is_chance = self.poll_chance.refused(LoadLevel::Unclear) == RefusalVerdict::Chance;
-                // The task of this poll is polled again after a while, and no other poll waits.
-                if is_first && is_chance && (retry_after.is_none() || self.poll_chance.is_trusted()) {
-                    self.polls.answered();
-                } else {
-                    self.polls.refused(now, retry_after, is_first);
-                }
+        if let FaultKind::Throttled { retry_after } = fault.kind {
+            self.has_answered = true;
+            let is_first = self.polls.hold(now).is_none();
+            let is_chance = self.poll_chance.refused(LoadLevel::Unclear) == RefusalVerdict::Chance;
+            // The task of this poll is polled again after a while, and no other poll waits.
+            if is_first && is_chance && (retry_after.is_none() || self.poll_chance.is_trusted()) {
+                self.polls.answered();
+            } else {
+                self.polls.refused(now, retry_after, is_first);
             }
-            // None of these faults shows the state of the task.
-            FaultKind::Transient
-            | FaultKind::InDoubt
-            | FaultKind::Rejected
-            | FaultKind::QuotaExhausted { .. }
-            | FaultKind::Moderated
-            | FaultKind::InvalidRequest
-            | FaultKind::BadOutput => self.polls.faltered(now, false),
+        } else if fault.kind.hides_task() {
+            self.polls.faltered(now, false);
+        } else if fault.kind == FaultKind::TaskLost {
             // The API does answer polls, even if only to report an unknown task.
-            FaultKind::TaskLost => self.poll_succeeded(now),
-            FaultKind::Unauthorized => (),
+            self.poll_succeeded(now);
         }
     }
 

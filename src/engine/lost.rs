@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::lost_submissions::Lost;
-use crate::engine::refusals::is_refusal;
 use crate::engine::schedule::PollState;
 use crate::engine::spending::Settled;
 use crate::engine::state::EngineState;
@@ -129,7 +128,7 @@ impl EngineState {
     pub(super) fn doubtful(&mut self, now: Moment, id: JobId, fault: Fault) {
         self.settle(id, Settled::InDoubt);
         self.brake.failed(now, id);
-        if is_refusal(fault.kind) {
+        if fault.kind.is_refusal() {
             self.refused(now, id, fault);
         } else {
             self.set_back(now, id, Stage::Submit, fault);

@@ -48,20 +48,6 @@ pub(super) struct SettledRefusal {
     pub is_shared: bool,
 }
 
-/// Returns whether a fault is a refusal, which may concern every job or one job.
-pub(super) const fn is_refusal(kind: FaultKind) -> bool {
-    match kind {
-        FaultKind::Rejected | FaultKind::InvalidRequest | FaultKind::Unauthorized => true,
-        FaultKind::Throttled { .. }
-        | FaultKind::QuotaExhausted { .. }
-        | FaultKind::Transient
-        | FaultKind::InDoubt
-        | FaultKind::TaskLost
-        | FaultKind::Moderated
-        | FaultKind::BadOutput => false,
-    }
-}
-
 impl RefusalStreak {
     /// Records a refused job. It waits here if it may be tried again. Returns whether enough jobs have met the same refusal.
     pub(super) fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {

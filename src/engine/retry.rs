@@ -76,60 +76,31 @@ impl RetryPolicy {
     /// Returns the verdict on a job with the state `past` that meets `fault` at `stage`.
     pub(crate) fn judge(&mut self, stage: Stage, fault: &Fault, past: &JobState) -> RetryVerdict {
         let at_once = RetryVerdict::Again { after: Duration::ZERO };
-        match (stage, fault.kind) {
-            // The lane's gate or the end of the run makes the job wait. The job itself is not at fault.
-            (
-                Stage::Submit,
-                FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized,
-            ) => at_once,
-            (Stage::Submit, FaultKind::InDoubt) => match self.in_doubt {
+        let kind = fault.kind;
+        match stage {
+            // The lane's gate or the end of the run makes the job wait.
+            Stage::Submit if kind.concerns_all_jobs() => at_once,
+            // Another attempt may only cost money.
+            Stage::Submit if kind.blames_job() => RetryVerdict::Fail,
+            Stage::Submit if kind.leaves_doubt() => match self.in_doubt {
                 // Past the limit, the job stays in doubt.
                 InDoubtPolicy::Auto | InDoubtPolicy::Resubmit if self.may_repeat(past) => self.repeat(past),
                 InDoubtPolicy::Auto | InDoubtPolicy::Resubmit => RetryVerdict::Hold,
                 InDoubtPolicy::Hold => RetryVerdict::Hold,
                 InDoubtPolicy::Fail => RetryVerdict::Fail,
             },
-            (Stage::Submit, FaultKind::Transient) => self.retry(past.n_setbacks, self.retries_max),
-            // The same request would be refused again, or the answer makes no sense. Another attempt may only cost money.
-            (
-                Stage::Submit,
-                FaultKind::Rejected
-                | FaultKind::Moderated
-                | FaultKind::InvalidRequest
-                | FaultKind::TaskLost
-                | FaultKind::BadOutput,
-            ) => RetryVerdict::Fail,
+            Stage::Submit => self.retry(past.n_setbacks, self.retries_max),
             // The task is paid for: only an answer of the provider ends the polling.
-            (Stage::Poll, _) => at_once,
-            (Stage::Download, FaultKind::Moderated | FaultKind::InvalidRequest) => RetryVerdict::Fail,
+            Stage::Poll => at_once,
+            Stage::Download if kind.refuses_request() => RetryVerdict::Fail,
             // All images that are ever fetched of a task are stored.
-            (Stage::Download, _) if fault.kept.len() >= IMAGES_MAX => RetryVerdict::Fail,
-            (
-                Stage::Download,
-                FaultKind::Throttled { .. }
-                | FaultKind::QuotaExhausted { .. }
-                | FaultKind::Unauthorized
-                | FaultKind::Transient
-                | FaultKind::InDoubt
-                | FaultKind::Rejected
-                | FaultKind::TaskLost
-                | FaultKind::BadOutput,
-            ) => self.retry(past.n_setbacks, self.retries_max),
-            (Stage::Task, FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::BadOutput) => {
-                RetryVerdict::Fail
-            }
+            Stage::Download if fault.kept.len() >= IMAGES_MAX => RetryVerdict::Fail,
+            Stage::Download => self.retry(past.n_setbacks, self.retries_max),
+            Stage::Task if kind.refuses_request() || kind == FaultKind::BadOutput => RetryVerdict::Fail,
             // The task is paid for and may be found again. Past the limit, the job stays with it.
-            (Stage::Task, FaultKind::TaskLost) => self.repay(past, RetryVerdict::Hold),
+            Stage::Task if kind == FaultKind::TaskLost => self.repay(past, RetryVerdict::Hold),
             // The task was accepted, whatever ended it, and the next one is paid for again.
-            (
-                Stage::Task,
-                FaultKind::Throttled { .. }
-                | FaultKind::QuotaExhausted { .. }
-                | FaultKind::Transient
-                | FaultKind::InDoubt
-                | FaultKind::Rejected
-                | FaultKind::Unauthorized,
-            ) => self.repay(past, RetryVerdict::Fail),
+            Stage::Task => self.repay(past, RetryVerdict::Fail),
         }
     }
 

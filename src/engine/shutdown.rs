@@ -97,6 +97,12 @@ impl EngineState {
 
     /// Stops the run, or holds it back, after a fault that is not the fault of one job.
     pub(super) fn stop_for(&mut self, now: Moment, stage: Stage, fault: &Fault) {
+        let is_unreachable = match stage {
+            Stage::Submit => fault.kind.is_outage(),
+            Stage::Poll => fault.kind.hides_task(),
+            // A refusal by an image host concerns one link.
+            Stage::Download | Stage::Task => false,
+        };
         match (fault.kind, stage) {
             (FaultKind::Unauthorized, Stage::Poll | Stage::Task) => {
                 // A single refusal among successes of the same token is not caused by the token.
@@ -106,35 +112,10 @@ impl EngineState {
                 }
             }
             (FaultKind::QuotaExhausted { .. }, Stage::Submit | Stage::Task) => self.quota_spent(now, fault),
-            (FaultKind::Transient | FaultKind::InDoubt, Stage::Submit)
-            | (
-                FaultKind::Transient
-                | FaultKind::InDoubt
-                | FaultKind::Rejected
-                | FaultKind::QuotaExhausted { .. }
-                | FaultKind::Moderated
-                | FaultKind::InvalidRequest
-                | FaultKind::BadOutput,
-                Stage::Poll,
-            ) => {
-                if self.is_out_of_reach(now, stage) {
-                    self.stop_with(now, StopReason::Unreachable(stage, fault.clone()));
-                }
+            _ if is_unreachable && self.is_out_of_reach(now, stage) => {
+                self.stop_with(now, StopReason::Unreachable(stage, fault.clone()));
             }
-            // A refusal by an image host concerns one link.
-            (
-                FaultKind::Throttled { .. }
-                | FaultKind::QuotaExhausted { .. }
-                | FaultKind::Unauthorized
-                | FaultKind::Transient
-                | FaultKind::InDoubt
-                | FaultKind::Rejected
-                | FaultKind::TaskLost
-                | FaultKind::Moderated
-                | FaultKind::InvalidRequest
-                | FaultKind::BadOutput,
-                _,
-            ) => (),
+            _ => (),
         }
     }
 

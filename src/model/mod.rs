@@ -7,6 +7,7 @@ pub mod counts;
 #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the program shows more than the library"))]
 pub(crate) mod escape;
 pub mod event;
+mod fault_kind;
 pub mod history;
 pub mod job;
 pub mod limits;

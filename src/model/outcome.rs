@@ -200,43 +200,6 @@ impl FaultKind {
             Self::BadOutput => "bad_output",
         }
     }
-
-    /// Returns whether a submission that ends with this fault may have been accepted, and may thus be paid for.
-    pub const fn leaves_doubt(self) -> bool {
-        matches!(self.class(), FaultClass::Doubt)
-    }
-
-    /// Returns whether a limit of the provider was reached: too many requests, or a used-up quota. The job is not at fault.
-    pub const fn is_limit(self) -> bool {
-        matches!(self.class(), FaultClass::Limit)
-    }
-
-    /// Returns whether the task that ended with this fault cannot give an image any more: polling it again is no use.
-    pub const fn ends_task(self) -> bool {
-        matches!(self.class(), FaultClass::Doubt | FaultClass::Refusal)
-    }
-
-    /// Returns the class of the kind: the one list in which a new kind must be thought about.
-    const fn class(self) -> FaultClass {
-        match self {
-            Self::Throttled { .. } | Self::QuotaExhausted { .. } => FaultClass::Limit,
-            Self::InDoubt | Self::Rejected => FaultClass::Doubt,
-            Self::Moderated | Self::InvalidRequest => FaultClass::Refusal,
-            Self::Transient | Self::TaskLost | Self::Unauthorized | Self::BadOutput => FaultClass::Other,
-        }
-    }
-}
-
-/// Class of faults with the same meaning for a job and its task.
-enum FaultClass {
-    /// Limit of the provider, which concerns all jobs.
-    Limit,
-    /// Doubt about a submission, which may have been accepted.
-    Doubt,
-    /// Refusal of the request, which would be refused again.
-    Refusal,
-    /// Any other fault, after which the same task may still give its image.
-    Other,
 }
 
 impl Fault {

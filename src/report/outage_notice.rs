@@ -13,17 +13,11 @@ const NO_IMAGE: &str = "no image can be downloaded, still trying";
 
 /// Returns the text that introduces an outage with faults of this kind. `None` means that such faults indicate no
 /// outage.
-const fn lead(kind: FaultKind) -> Option<&'static str> {
-    match kind {
-        FaultKind::Transient | FaultKind::InDoubt => Some(NO_RESPONSE),
-        FaultKind::Rejected | FaultKind::InvalidRequest => Some("every submission is refused, still trying"),
-        FaultKind::Throttled { .. }
-        | FaultKind::QuotaExhausted { .. }
-        | FaultKind::TaskLost
-        | FaultKind::Moderated
-        | FaultKind::Unauthorized
-        | FaultKind::BadOutput => None,
-    }
+fn lead(kind: FaultKind) -> Option<&'static str> {
+    // A refused token stops the run, and is told then.
+    let is_refused = kind.is_refusal() && kind != FaultKind::Unauthorized;
+    let refused = || is_refused.then_some("every submission is refused, still trying");
+    kind.is_outage().then_some(NO_RESPONSE).or_else(refused)
 }
 
 /// State of the current outage, and the last fault that explains it.

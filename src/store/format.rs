@@ -130,18 +130,8 @@ pub(super) fn charge_from(text: &str) -> Option<Charge> {
 
 /// Writes a fault as a JSON array: its code and its message. Two kinds add a number in milliseconds.
 pub(super) fn fault_text(fault: &Fault) -> String {
-    let number = match fault.kind {
-        FaultKind::Throttled { retry_after } => retry_after.and_then(|wait| i64::try_from(wait.as_millis()).ok()),
-        FaultKind::QuotaExhausted { resets_at } => resets_at.map(Timestamp::millis),
-        FaultKind::Transient
-        | FaultKind::InDoubt
-        | FaultKind::Rejected
-        | FaultKind::TaskLost
-        | FaultKind::Moderated
-        | FaultKind::InvalidRequest
-        | FaultKind::Unauthorized
-        | FaultKind::BadOutput => None,
-    };
+    let wait = fault.kind.retry_after().and_then(|wait| i64::try_from(wait.as_millis()).ok());
+    let number = wait.or_else(|| fault.kind.resets_at().map(Timestamp::millis));
     match number {
         None => json!([fault.kind.code(), fault.message]).to_string(),
         Some(number) => json!([fault.kind.code(), fault.message, number]).to_string(),

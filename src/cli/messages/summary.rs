@@ -300,8 +300,7 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
             format!("stopped: every job is refused for the same reason: {words}{check}")
         }
         StopReason::Quota(fault) => {
-            let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
-            let when = resets_at.map_or_else(String::new, |resets_at| come_back(resets_at, *ended_at));
+            let when = fault.kind.resets_at().map_or_else(String::new, |resets_at| come_back(resets_at, *ended_at));
             format!("stopped: {}{when}", escape(&fault.message))
         }
         StopReason::Unreachable(stage, fault) => {
