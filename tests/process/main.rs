@@ -40,6 +40,8 @@ mod played;
 mod postgres;
 mod progress;
 mod proxies;
+#[cfg(feature = "postgres")]
+mod ray;
 mod reach;
 mod redo;
 mod reports;
