@@ -74,14 +74,43 @@ pub mod provider {
     pub use crate::provider::http::image_link::image_refused;
     pub use crate::provider::http::rate_limit_headers::RateLimitHeaders;
 
-    /// Answers of the API, classified.
+    /// Answers of the default provider's API, classified.
     pub mod answer {
-        pub use crate::provider::modelscope::answer::{polled, submitted};
+        use crate::description::format::Description;
+        use crate::model::outcome::{Acceptance, Fault, Status, TaskId};
+        use crate::provider::default_provider::DEFAULT;
+        use crate::provider::described::acceptance::acceptance;
+        use crate::provider::described::polled;
+        use crate::provider::http::api_response::ApiResponse;
+
+        pub(super) fn api() -> &'static Description {
+            DEFAULT.description.expect("the default provider is described")
+        }
+
+        /// Returns the task that a submission for this model created.
+        pub fn submitted(answer: &ApiResponse, model: &str) -> Result<Acceptance, Fault> {
+            acceptance(api(), answer, "", model)
+        }
+
+        /// Returns the status of a task.
+        pub fn polled(answer: &ApiResponse, task: &TaskId) -> Result<Status, Fault> {
+            polled::polled(api(), answer, task).map(|polled| match polled {
+                polled::Polled::Status(status) => status,
+                polled::Polled::Result(_) => Status::Running,
+            })
+        }
     }
 
     /// Bodies of submissions.
     pub mod body {
-        pub use crate::provider::modelscope::body::text;
+        use crate::model::outcome::Fault;
+        use crate::model::request::Request;
+        use crate::provider::described::request::submit_body;
+
+        /// Returns the body of a submission to the default provider's API.
+        pub fn text(request: &Request) -> Result<String, Fault> {
+            submit_body(super::answer::api(), request, "").map(|body| body.to_string())
+        }
     }
 }
 

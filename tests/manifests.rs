@@ -19,7 +19,7 @@ use promptbatch::manifest::syntax::Syntax;
 use promptbatch::manifest::{self, Manifest};
 use promptbatch::model::job::JobSpec;
 use promptbatch::model::request::{Json, Lora, Request};
-use promptbatch::provider::modelscope::SPEC;
+use promptbatch::provider::default_provider::DEFAULT;
 use serde_json::Value;
 
 /// Returns the manifests of one folder of the corpus, by name.
@@ -37,7 +37,7 @@ fn source(path: &Path) -> Source {
     Source {
         path: path.to_owned(),
         default_model: Some("default/model".into()),
-        limits: Some(&SPEC.limits),
+        limits: Some(&DEFAULT.limits),
         ..Source::default()
     }
 }
@@ -330,7 +330,7 @@ fn the_schema_takes_good_manifests_and_no_bad_ones() {
 #[test]
 fn the_starter_is_a_small_and_good_manifest() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/starter.yaml");
-    let manifest = manifest::open(Source { path: path.clone(), limits: Some(&SPEC.limits), ..Source::default() })
+    let manifest = manifest::open(Source { path: path.clone(), limits: Some(&DEFAULT.limits), ..Source::default() })
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(manifest.warnings(), []);
     assert!(manifest.n_jobs() < 15, "{}", manifest.n_jobs());
@@ -341,7 +341,7 @@ fn the_starter_is_a_small_and_good_manifest() {
 #[test]
 fn the_example_is_a_good_manifest_without_warnings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/prompts.yaml");
-    let manifest = manifest::open(Source { path: path.clone(), limits: Some(&SPEC.limits), ..Source::default() })
+    let manifest = manifest::open(Source { path: path.clone(), limits: Some(&DEFAULT.limits), ..Source::default() })
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(manifest.warnings(), []);
     insta::assert_snapshot!("example", notes(&manifest, &path));

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::description::body::Tree;
+use crate::description::error_row::ErrorRow;
 use crate::description::list::List;
 use crate::description::path::PathTemplate;
 use crate::description::pointer::Pointer;
 use crate::description::requests::HeaderText;
-use crate::description::status::Statuses;
-use crate::description::words::{AnswerStage, FaultWord, ImageKind, Method, TaskWord};
+use crate::description::words::{FaultWord, ImageKind, Method, StatusMark, TaskWord};
 
 /// Answer to a submission that became a task. An id that can be read in any answer means that the submission was accepted.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -94,45 +94,30 @@ pub struct Errors {
     /// Code or type of an error, a text or a number.
     #[schemars(with = "List<String>")]
     pub code: List<Pointer>,
+    /// HTTP status that an error repeats, or that the error of a failed task names: a number from 0 to 65535, or its digits.
+    #[schemars(with = "List<String>")]
+    pub status: List<Pointer>,
     /// Values that only the API itself sends with an error, all of them besides the message or the code.
     #[schemars(with = "List<String>")]
     pub own: List<Pointer>,
+    /// Forms of an error that only the API itself sends; one of them is enough.
+    pub forms: Vec<OwnForm>,
     /// Rows from the top; the first that matches decides.
     pub table: List<ErrorRow>,
 }
 
-/// Row of the table of errors. All conditions that are given must hold.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ErrorRow {
-    /// Requests that the row is for; every request if it is left out.
-    #[serde(default)]
-    #[schemars(with = "List<AnswerStage>")]
-    pub stage: List<AnswerStage>,
-    /// HTTP status: 429, 5xx or 400-404, or a list of them.
-    #[serde(default)]
-    #[schemars(with = "List<Value>")]
-    pub status: List<Statuses>,
-    /// Code of the error; one of them is enough, and small and capital letters are the same.
-    #[serde(default)]
+/// Form of an error that only the API itself sends. All that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OwnForm {
+    /// Texts that are there and not blank.
     #[schemars(with = "List<String>")]
-    pub code: List<String>,
-    /// Text in the message, in small letters; one of them is enough.
-    #[serde(default)]
+    pub texts: List<Pointer>,
+    /// Places that say nothing: absent, null or empty.
     #[schemars(with = "List<String>")]
-    pub contains: List<String>,
-    /// Meaning.
-    pub kind: FaultWord,
-    /// True if the provider documents that a submission with this answer was surely not taken and is not paid for. Otherwise the submission
-    /// is in doubt.
-    #[serde(default)]
-    pub clear: bool,
-    /// True if a used-up quota is that of the requested model alone.
-    #[serde(default)]
-    pub model_quota: bool,
-    /// What the user can do, in one sentence without a full stop.
-    #[serde(default)]
-    pub say: String,
+    pub empty: List<Pointer>,
+    /// What the number at `errors.status` is.
+    pub status: Option<StatusMark>,
 }
 
 /// Names of headers with what is left of a quota. Common names of rate-limit headers are known without this.
@@ -145,14 +130,12 @@ pub struct RateHeaders {
     pub model_quota_left: Option<String>,
 }
 
-impl ErrorRow {
-    /// Returns whether the row matches an answer at this stage with this code and message.
-    pub fn matches(&self, stage: AnswerStage, status: u16, code: &str, message: &str) -> bool {
-        let message = message.to_lowercase();
-        let has = |texts: &List<String>, is_met: &dyn Fn(&String) -> bool| texts.is_empty() || texts.iter().any(is_met);
-        (self.stage.is_empty() || self.stage.contains(&stage))
-            && (self.status.is_empty() || self.status.iter().any(|statuses| statuses.contains(status)))
-            && has(&self.code, &|text| text.eq_ignore_ascii_case(code))
-            && has(&self.contains, &|text| message.contains(text.as_str()))
-    }
+/// Words about a used-up quota, in messages to the user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotaWords {
+    /// Beginning of the message, before the provider's words.
+    pub lead: String,
+    /// What follows them, in one sentence without a full stop.
+    pub say: String,
 }

@@ -60,6 +60,16 @@ impl Tree {
         leaves
     }
 
+    /// Returns whether one of the variables meets the condition.
+    pub fn has(&self, is_met: &impl Fn(Leaf) -> bool) -> bool {
+        match self {
+            Self::Literal(_) => false,
+            Self::Leaf(leaf) => is_met(*leaf),
+            Self::List(items) => items.iter().any(|item| item.has(is_met)),
+            Self::Map(fields) => fields.iter().any(|(_, tree)| tree.has(is_met)),
+        }
+    }
+
     fn collect(&self, place: String, leaves: &mut Vec<(String, Leaf)>) {
         match self {
             Self::Literal(_) => {}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use crate::description::answers::{Accepted, Errors, ImageRules, Poll, RateHeaders};
+use crate::description::answers::{Accepted, Errors, ImageRules, Poll, QuotaWords, RateHeaders};
 use crate::description::auth::{Auth, TokenHost};
 use crate::description::examples::{Example, RequestExample};
 use crate::description::list::List;
@@ -78,6 +78,9 @@ pub struct Description {
     /// Time of day in UTC at which a used-up quota is new, such as `'16:05'`; left out if it is not known.
     #[schemars(with = "Option<String>")]
     pub quota_resets: Option<TimeOfDay>,
+    /// Words about a used-up quota.
+    #[serde(deserialize_with = "or_default")]
+    pub quota_words: QuotaWords,
     /// Ends of a task that are paid for; only images if it is left out.
     pub bills: Vec<Billed>,
     /// Way in which a lost submission is settled.
@@ -109,6 +112,10 @@ pub struct TokenRules {
     pub optional: bool,
     /// Public token of users without an account, which is sent if there is no other.
     pub anonymous: String,
+    /// True if the token may travel unencrypted to another machine, if the user names an http address of it.
+    pub over_http: bool,
+    /// What to do about a token that was refused, in sentences. The first variable and the page are told if it is left out.
+    pub remedy: String,
 }
 
 /// Documented prices. They change; the date says when they were read.

@@ -70,6 +70,10 @@ impl Pointer {
 
     /// Returns every value that the pointer leads to, in the order of the text, at most 256.
     pub fn all<'a>(&self, root: &'a Value) -> Vec<&'a Value> {
+        if self.steps.iter().all(|step| step != "*") {
+            let mut steps = self.steps.iter();
+            return steps.try_fold(root, |value, step| child(value, step)).into_iter().collect();
+        }
         let mut found = vec![root];
         for step in &self.steps {
             let next = found.into_iter().flat_map(|value| below(value, step));
@@ -89,9 +93,16 @@ fn below<'a>(value: &'a Value, step: &str) -> Vec<&'a Value> {
     match value {
         Value::Array(items) if step == "*" => items.iter().collect(),
         Value::Object(fields) if step == "*" => fields.values().collect(),
-        Value::Array(items) => step.parse::<usize>().ok().and_then(|i| items.get(i)).into_iter().collect(),
-        Value::Object(fields) => fields.get(step).into_iter().collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        _ => child(value, step).into_iter().collect(),
+    }
+}
+
+/// Returns the value that a step other than `*` leads to.
+fn child<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
+    match value {
+        Value::Array(items) => step.parse::<usize>().ok().and_then(|i| items.get(i)),
+        Value::Object(fields) => fields.get(step),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::description::list::List;
 use crate::description::path::PathTemplate;
 use crate::description::pointer::Pointer;
 use crate::description::span::TimeSpan;
-use crate::description::words::{BodyEncoding, Method};
+use crate::description::words::{BodyEncoding, Method, RangeWord};
 use crate::model::request::{Size, SizeError};
 
 /// Value of a header: a text, or a variable such as `$submission_id`.
@@ -79,6 +79,10 @@ pub struct LimitRules {
     pub prompt_chars_max: Option<u32>,
     /// Largest seed.
     pub seed_max: Option<u64>,
+    /// Ranges of sides, steps and guidance beyond which a request is a mistake.
+    pub ranges: RangeWord,
+    /// Example of a model, such as `org/name`, if the names of all models have this form.
+    pub model_example: Option<String>,
     /// Sizes that are accepted.
     pub size: SizeRules,
     /// Models with sizes of their own. The first whose text is in the name of the model counts.
@@ -115,8 +119,14 @@ pub struct ModelRules {
     /// Name of these models, for messages.
     pub name: String,
     /// Texts in the name of the model, in lower case; one of them is enough.
+    #[serde(default)]
     #[schemars(with = "List<String>")]
     pub contains: List<String>,
+    /// Words of the name after its last `/`, in place of `contains`. Words are joined by `-`, and the name has one at each end: `-flux-` is the
+    /// whole word, and `-flux` its beginning. Such models have `size.side_min` and `size.side_max` alone.
+    #[serde(default)]
+    #[schemars(with = "List<String>")]
+    pub marks: List<String>,
     /// Sizes that are accepted.
     pub size: SizeRules,
 }
@@ -216,6 +226,10 @@ impl Submit {
 
     /// Returns whether a request with this field of a manifest sends it.
     pub fn sends(&self, field: &str) -> bool {
-        field == "params" || self.leaves().iter().any(|(_, leaf)| leaf.field() == Some(field))
+        let is_field = |leaf: Leaf| leaf.field() == Some(field);
+        field == "params"
+            || self.body.has(&is_field)
+            || self.headers.values().any(|text| text.0.has(&is_field))
+            || (field == "model" && self.path.has_model())
     }
 }

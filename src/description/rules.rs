@@ -5,6 +5,7 @@ use crate::description::body::Tree;
 use crate::description::error::DescriptionMistake;
 use crate::description::format::{Description, Prices};
 use crate::description::leaf::Leaf;
+use crate::description::requests::SizeRules;
 use crate::description::words::{BodyEncoding, DoubtClass, Exchange, FaultWord, ImageKind, TaskWord};
 use crate::model::request::Size;
 
@@ -50,6 +51,7 @@ pub(super) fn mistakes(description: &Description, text: &str) -> Vec<Description
         Exchange::Task => task(description, &mut checker),
         Exchange::Answer => answer(description, &mut checker),
     }
+    limits(description, &mut checker);
     errors(description, &mut checker);
     doubt(description, &mut checker);
     if let Some(prices) = &description.prices {
@@ -188,14 +190,36 @@ fn answer(description: &Description, checker: &mut Checker) {
     );
 }
 
+fn limits(description: &Description, checker: &mut Checker) {
+    for model in &description.limits.models {
+        let SizeRules { side_min, side_max, .. } = model.size;
+        let is_range = model.size == SizeRules { side_min, side_max, ..SizeRules::default() };
+        let has_range = is_range && side_min.is_some() && side_max.is_some();
+        let is_known = model.contains.is_empty() != model.marks.is_empty();
+        checker.require(is_known, "limits", Some("models"), "write `contains` or `marks`, by which a model is known");
+        checker.require(
+            model.marks.is_empty() || has_range,
+            "limits",
+            Some("models"),
+            "models with `marks` have `size.side_min` and `size.side_max`, and no other rule of sizes",
+        );
+    }
+}
+
 fn errors(description: &Description, checker: &mut Checker) {
     let errors = &description.errors;
     let has_words = !errors.message.is_empty() || !errors.code.is_empty();
     checker.require(has_words, "errors", Some("message"), "say where an error has its message");
+    let has_marks = errors.forms.iter().all(|form| !form.texts.is_empty() || form.status.is_some());
+    checker.require(has_marks, "errors", Some("forms"), "a form has `texts` or `status`; every error would have it");
+    let needs_status = errors.forms.iter().any(|form| form.status.is_some());
+    let has_status = !needs_status || !errors.status.is_empty();
+    checker.require(has_status, "errors", Some("status"), "say where an error has the status that `forms` names");
     for (i, row) in (1..).zip(errors.table.iter()) {
-        let has_condition = !(row.status.is_empty() && row.code.is_empty() && row.contains.is_empty());
+        let has_words = !(row.code.is_empty() && row.contains.is_empty()) || row.unknown_task;
+        let has_condition = has_words || !row.status.is_empty();
         let is_success = row.status.iter().any(|statuses| statuses.contains(200)) || row.status.is_empty();
-        let has_words = !(row.code.is_empty() && row.contains.is_empty());
+        let is_quota = row.kind == FaultWord::QuotaExhausted;
         let mut refuse = |what: &str| checker.refuse("errors", Some("table"), format!("row {i}: {what}"));
         if !has_condition {
             refuse("it has no condition and would match every error; give `status`, `code` or `contains`");
@@ -206,8 +230,15 @@ fn errors(description: &Description, checker: &mut Checker) {
         if row.clear && matches!(row.kind, FaultWord::InDoubt | FaultWord::TaskLost | FaultWord::BadOutput) {
             refuse("this kind is no clear refusal of a submission; leave `clear` out");
         }
-        if row.contains.iter().any(|text| text.trim().is_empty() || text.to_lowercase() != *text) {
-            refuse("write `contains` in small letters");
+        let mut texts = row.contains.iter().chain(row.model_quota_words.iter());
+        if texts.any(|text| text.trim().is_empty() || text.to_lowercase() != *text) {
+            refuse("write `contains` and `model_quota_words` in small letters");
+        }
+        if !is_quota && (row.credit || !row.model_quota_words.is_empty()) {
+            refuse("`credit` and `model_quota_words` are for `quota_exhausted`");
+        }
+        if row.unknown_task && row.kind != FaultWord::TaskLost {
+            refuse("`unknown_task` is for `task_lost`");
         }
     }
 }

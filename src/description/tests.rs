@@ -78,6 +78,12 @@ fn every_mistake_has_its_line() {
         ("status: 4xx", "status: 200", 21, "row 2: it would take a success"),
         ("kind: throttled", "kind: in_doubt", 21, "row 1: this kind is no clear refusal"),
         ("status: 429", "contains: Slow Down", 21, "small letters"),
+        ("status: 429", "status: 429, credit: true", 21, "are for `quota_exhausted`"),
+        ("status: 429", "unknown_task: true", 21, "`unknown_task` is for `task_lost`"),
+        ("  code: /error/code", "  forms: [{empty: /x}]", 20, "every error would have it"),
+        ("  code: /error/code", "  forms: [{status: same}]", 18, "the status that `forms` names"),
+        ("errors:", "limits: {models: [{name: x, size: {}}]}\nerrors:", 18, "write `contains` or `marks`"),
+        ("errors:", "limits: {models: [{name: x, marks: -x-, size: {side_min: 8}}]}\nerrors:", 18, "and no other rule"),
     ] {
         let told = error(old, new);
         assert!(told.contains(&format!("x.yaml:{line}: ")) && told.contains(words), "{new}: {told}");

@@ -60,8 +60,31 @@ pub enum AnswerStage {
     Submit,
     /// Poll of a task, and the reason of a failed task.
     Poll,
+    /// Reason of a failed task alone. Rows for polls are for it too.
+    Failed,
     /// Fetch of the result of a finished task.
     Result,
+}
+
+/// What the number is that an error says as its HTTP status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusMark {
+    /// The status of the answer.
+    Same,
+    /// Any number.
+    Given,
+}
+
+/// Ranges of the numbers in a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RangeWord {
+    /// Sides of 1 to 16384 pixels, 1 to 1000 steps, a guidance of 0 to 100.
+    #[default]
+    Wide,
+    /// What most services take: sides of 64 to 2048 pixels, 1 to 100 steps, a guidance of 1.5 to 20.
+    Usual,
 }
 
 /// Status of a task.

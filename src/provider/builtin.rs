@@ -16,8 +16,9 @@ macro_rules! row {
     };
 }
 
-/// All built-in descriptions, in the order of lists.
+/// All built-in descriptions, in the order of lists. The first is that of the default provider.
 pub(crate) static BUILT_IN: &[BuiltIn] = &[
+    row!("modelscope"),
     row!("openai"),
     row!("siliconflow"),
     row!("fal"),

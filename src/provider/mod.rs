@@ -1,16 +1,16 @@
 //! Provider interface: requests to submit, poll and download, and the faults of failed requests.
 //! A provider classifies each failure as a fault. The engine decides what follows from the fault.
 //!
-//! A provider is a file or a folder here, with a [description](spec::ProviderSpec), and a row in the [table](registry::PROVIDERS). Flags,
-//! help, checks of manifests, ledgers and results know providers by the table only. [`http`] is for the clients of all of them.
+//! A provider is a description in `builtin`, or a folder here with a row in the [table](registry::PROVIDERS). Flags, help, checks of
+//! manifests, ledgers and results know a provider by its [`ProviderSpec`](spec::ProviderSpec) only. [`http`] is for the clients of all of them.
 
 pub(crate) mod builtin;
 pub mod config;
 #[cfg(all(test, feature = "simulator"))]
 mod conformance;
+pub mod default_provider;
 pub(crate) mod described;
 pub mod http;
-pub mod modelscope;
 pub mod registry;
 #[cfg(feature = "simulator")]
 pub mod simulator;

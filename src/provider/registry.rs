@@ -12,23 +12,19 @@ use crate::description::format::Description;
 use crate::description::parse::{BYTES_MAX, parse};
 use crate::model::provider_identity::ProviderIdentity;
 use crate::model::request_limits::{ProviderFacts, RequestDoubt};
-use crate::provider::builtin::{self, BUILT_IN};
+use crate::provider::builtin::{self, BUILT_IN, BuiltIn};
 use crate::provider::config::ProviderConfig;
+use crate::provider::default_provider::{self, DEFAULT};
 use crate::provider::described::spec::spec;
-use crate::provider::modelscope;
 #[cfg(feature = "simulator")]
 use crate::provider::simulator;
 use crate::provider::spec::{ConnectError, ProviderSettings, ProviderSpec};
 
-/// Providers whose client is code. The first is the default. Those that are described are rows of another table.
+/// Providers whose client is code. Those that are described are rows of another table.
 pub static PROVIDERS: &[&ProviderSpec] = &[
-    &modelscope::SPEC,
     #[cfg(feature = "simulator")]
     &simulator::SPEC,
 ];
-
-/// Provider of a run that names none.
-pub static DEFAULT: &ProviderSpec = PROVIDERS[0];
 
 /// Described providers that this process uses.
 static DESCRIBED: Mutex<BTreeMap<&'static str, &'static ProviderSpec>> = Mutex::new(BTreeMap::new());
@@ -36,13 +32,18 @@ static DESCRIBED: Mutex<BTreeMap<&'static str, &'static ProviderSpec>> = Mutex::
 /// Returns the names of all providers with their help, in the order of lists. Parses nothing.
 pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     let in_code = PROVIDERS.iter().map(|spec| (spec.name, spec.help));
-    in_code.chain(BUILT_IN.iter().map(|row| (row.name, row.help())))
+    let described = |rows: &'static [BuiltIn]| rows.iter().map(|row| (row.name, row.help()));
+    let (default, others) = BUILT_IN.split_at(1);
+    described(default).chain(in_code).chain(described(others))
 }
 
 /// Returns the provider with this name; `None` if there is none. A description is parsed when its provider is first named.
 pub fn find(name: &str) -> Option<&'static ProviderSpec> {
     if let Some(spec) = PROVIDERS.iter().copied().find(|spec| spec.name == name) {
         return Some(spec);
+    }
+    if name == default_provider::NAME {
+        return Some(*DEFAULT);
     }
     let mut described = DESCRIBED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(spec) = described.get(name) {
@@ -152,7 +153,7 @@ pub fn recorded(identity: &ProviderIdentity, settings: ProviderSettings) -> Resu
 
 impl Default for ProviderConfig {
     fn default() -> Self {
-        Self::new(DEFAULT)
+        Self::new(*DEFAULT)
     }
 }
 
@@ -242,7 +243,7 @@ mod tests {
             let identity = ProviderIdentity { name: "modelscope".into(), base_url: Some(base_url.into()) };
             recorded(&identity, ProviderSettings::default()).unwrap()
         };
-        let default = modelscope::API.base_url;
+        let default = DEFAULT.api.unwrap().base_url;
         for base_url in [default, "http://127.0.0.1:8080", "http://localhost:1"] {
             assert!(at(base_url).verify_base_url(None).is_ok(), "{base_url}");
         }

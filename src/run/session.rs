@@ -19,6 +19,7 @@ use crate::model::progress::Progress;
 use crate::model::storage_url::StorageUrl;
 use crate::model::time::{Moment, Timestamp};
 use crate::provider::config::ProviderConfig;
+use crate::provider::default_provider;
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::credentials::Credentials;
@@ -121,7 +122,8 @@ impl Session {
 
     /// Records the description of the provider, and returns the fields that have changed since the last session.
     pub(super) fn settle_description(&mut self) -> Result<Vec<String>, LedgerError> {
-        match self.provider.spec().description {
+        // Ledgers of the default provider have no description: it is a part of the program.
+        match self.provider.spec().description.filter(|api| api.name != default_provider::NAME) {
             Some(api) => self.run.settle_description(&api.name, &api.hashes),
             None => Ok(Vec::new()),
         }

@@ -10,7 +10,7 @@ use promptbatch::internals::provider::body;
 use promptbatch::manifest;
 use promptbatch::manifest::error::ManifestError;
 use promptbatch::manifest::source::Source;
-use promptbatch::provider::modelscope::SPEC;
+use promptbatch::provider::default_provider::DEFAULT;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -146,7 +146,7 @@ fn check(input: &[u8]) -> String {
         id_column: bit(2).then(|| "name".to_owned()),
         overrides: if bit(3) { vec![("size".into(), "128x128".into()), ("steps".into(), "9".into())] } else { vec![] },
         default_model: (!bit(6)).then(|| "default/model".to_owned()),
-        limits: Some(&SPEC.limits),
+        limits: Some(&DEFAULT.limits),
         ..Source::default()
     };
     match manifest::open(source) {

@@ -29,7 +29,7 @@ use crate::model::escape::escape;
 use crate::model::limits::{Concurrency, Limits};
 use crate::model::partition::Partition;
 use crate::provider::config::ProviderConfig;
-use crate::provider::registry;
+use crate::provider::default_provider::DEFAULT;
 use crate::report::Reporters;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run;
@@ -56,7 +56,7 @@ submitted again.";
 
 /// Returns the text below the flags in the help: examples, and what an interruption needs.
 pub(crate) fn help() -> String {
-    let variable = registry::DEFAULT.api.map_or("", |api| api.token.variables[0]);
+    let variable = DEFAULT.api.map_or("", |api| api.token.variables[0]);
     HELP.replace("$TOKEN", variable)
 }
 

@@ -16,8 +16,7 @@ use crate::cli::runtime::runtime;
 use crate::description::format::Description;
 use crate::model::limits::Rate;
 use crate::model::request::Size;
-use crate::provider::registry;
-use crate::provider::simulator::PLAYED;
+use crate::provider::default_provider::{self, DEFAULT};
 use crate::provider::spec::ProviderSpec;
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::faults::{self, FaultSetting};
@@ -44,7 +43,7 @@ pub(crate) fn help() -> String {
 pub(crate) struct SimulateArgs {
     /// Provider whose API is played: a name that `promptbatch providers` lists, or FILE.yaml that
     /// describes one
-    #[arg(long, value_parser = provider, value_name = "NAME|FILE", default_value = registry::DEFAULT.name)]
+    #[arg(long, value_parser = provider, value_name = "NAME|FILE", default_value = default_provider::NAME)]
     pub provider: &'static ProviderSpec,
 
     /// Port on 127.0.0.1, or 0 for any free port
@@ -133,7 +132,8 @@ pub(crate) fn simulate(args: SimulateArgs) -> Exit {
 
 fn config(args: SimulateArgs) -> SimulatorConfig {
     SimulatorConfig {
-        api: args.provider.description.cloned().map(Arc::new),
+        // The default provider has a service of its own, with answers and faults that no description says.
+        api: args.provider.description.filter(|api| api.name != default_provider::NAME).cloned().map(Arc::new),
         list_delay: args.list_delay,
         latency: args.latency,
         latency_sigma: args.latency_sigma,
@@ -155,7 +155,7 @@ fn config(args: SimulateArgs) -> SimulatorConfig {
 /// Returns the command that uses the service, with a variable for the token if one is needed.
 fn usage(api: Option<&Description>, url: &str) -> String {
     let (variable, provider) = match api {
-        None => (PLAYED.token.variables.first().copied(), String::new()),
+        None => (DEFAULT.api.and_then(|api| api.token.variables.first().copied()), String::new()),
         Some(api) => (api.token.env.first().map(String::as_str), format!(" --provider {}", api.name)),
     };
     let token = variable.map_or_else(String::new, |variable| format!("{variable}=x "));
@@ -171,7 +171,7 @@ async fn serve(config: SimulatorConfig, port: u16) -> io::Result<Exit> {
     if printed != Exit::Done {
         return Ok(printed);
     }
-    let name = api.as_ref().map_or(registry::DEFAULT.name, |api| &api.name);
+    let name = api.as_ref().map_or(default_provider::NAME, |api| &api.name);
     print_message(&format!(
         "the simulated API of {name}, no account and no cost; any token will do\n\
          use it:   {}\n\

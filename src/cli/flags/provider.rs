@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::provider::default_provider::{self, DEFAULT};
 use crate::provider::registry::{self, NamedProviderError, PROVIDERS};
 use crate::provider::spec::{ApiSpec, ProviderSpec};
 
 /// Provider of a manifest's jobs.
 #[derive(Debug, Args)]
 pub(crate) struct ProviderArgs {
-    #[arg(long, value_parser = provider, value_name = "NAME|FILE", default_value = registry::DEFAULT.name, env = "PROMPTBATCH_PROVIDER", help = provider_help())]
+    #[arg(long, value_parser = provider, value_name = "NAME|FILE", default_value = default_provider::NAME, env = "PROMPTBATCH_PROVIDER", help = provider_help())]
     pub provider: &'static ProviderSpec,
 }
 
@@ -20,7 +21,8 @@ pub(crate) fn provider(text: &str) -> Result<&'static ProviderSpec, NamedProvide
 }
 
 pub(crate) fn provider_help() -> String {
-    let names: Vec<_> = PROVIDERS.iter().map(|spec| spec.name).collect();
+    let in_code = PROVIDERS.iter().map(|spec| spec.name);
+    let names: Vec<_> = [default_provider::NAME].into_iter().chain(in_code).collect();
     format!(
         "Image provider: {}, another name that `promptbatch providers` lists, or FILE.yaml that describes one",
         names.join(", ")
@@ -51,7 +53,8 @@ fn seconds(span: Duration) -> String {
 
 /// Lists what differs between the APIs, each text once.
 fn each_api(text: impl Fn(&ApiSpec) -> String) -> String {
-    let mut texts: Vec<String> = PROVIDERS.iter().filter_map(|spec| spec.api.as_ref()).map(text).collect();
+    let specs = [*DEFAULT].into_iter().chain(PROVIDERS.iter().copied());
+    let mut texts: Vec<String> = specs.filter_map(|spec| spec.api.as_ref()).map(text).collect();
     texts.dedup();
     texts.join(" or ")
 }

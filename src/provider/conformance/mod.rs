@@ -18,10 +18,11 @@ use crate::model::request::Request;
 use crate::model::submission_id::SubmissionId;
 use crate::provider::Provider;
 use crate::provider::config::ProviderConfig;
+use crate::provider::default_provider::DEFAULT;
 use crate::provider::described::spec::spec;
 use crate::provider::http::token::Token;
+use crate::provider::simulator;
 use crate::provider::spec::{ProviderSpec, TokenSource};
-use crate::provider::{modelscope, simulator};
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::http::{Simulator, SimulatorThread};
 
@@ -135,7 +136,7 @@ macro_rules! conformance {
 /// Client of `ModelScope`'s API that calls the simulator over HTTP.
 fn modelscope_over_http(config: SimulatorConfig) -> Subject {
     let service = Simulator::spawn_thread(config).unwrap();
-    Subject { provider: client(&modelscope::SPEC, service.url()), _service: Some(service) }
+    Subject { provider: client(*DEFAULT, service.url()), _service: Some(service) }
 }
 
 /// Simulator with its own client in this process.
@@ -148,7 +149,7 @@ fn simulator_in_process(config: SimulatorConfig) -> Subject {
 }
 
 const MODELSCOPE: Dialect = Dialect {
-    spec: || &modelscope::SPEC,
+    spec: || *DEFAULT,
     accepted: |task| format!(r#"{{"task_id":"{task}","request_id":"r"}}"#),
     refusals: &[
         (400, r#"{"errors":{"code":400,"message":"these are the words of the API"},"request_id":"r"}"#),

@@ -25,7 +25,8 @@ impl Addresses {
         let base_url = settings.base_url.clone();
         let text = base_url.to_string();
         let is_private = text.starts_with("https://") || base_url.is_loopback() || !settings.token.is_sent();
-        if !is_private {
+        // The user names such an address: that of the description begins with https.
+        if !is_private && !api.token.over_http {
             let why = "a token is sent over https only, or to this machine".to_owned();
             return Err(ClientError::BaseUrl { text, why, example: &api.base_url });
         }
@@ -81,7 +82,12 @@ fn same_origin(url: &Url, base_url: &BaseUrl) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::description::parse::parse;
+    use crate::provider::builtin::text;
+    use crate::provider::http::token::Token;
 
     fn addresses(base: &str) -> Addresses {
         let hosts = vec![TokenHost::try_from("*.bfl.ai".to_owned()).unwrap()];
@@ -112,6 +118,27 @@ mod tests {
         ] {
             let fault = addresses.given(address).unwrap_err();
             assert!(fault.message.contains("token_hosts") && !fault.message.contains("pw"), "{address}: {fault}");
+        }
+    }
+
+    /// Goal: a token travels unencrypted only where the description allows it, to an address that the user names.
+    #[test]
+    fn a_token_is_sent_over_http_only_where_the_description_allows_it() {
+        let settings = |base_url: &str| HttpSettings {
+            base_url: BaseUrl::parse(base_url, "https://a.example").unwrap(),
+            token: Token::new("geheim").unwrap(),
+            request_timeout: Duration::from_secs(1),
+            download_timeout: Duration::from_secs(1),
+            image_bytes_max: 1,
+        };
+        for (name, base_url, is_allowed) in [
+            ("openai", "http://10.0.0.7:8080", false),
+            ("openai", "http://127.0.0.1:8080", true),
+            ("openai", "https://relay.example", true),
+            ("modelscope", "http://10.0.0.7:8080", true),
+        ] {
+            let api = Box::leak(Box::new(parse(name, text(name).unwrap(), &text).unwrap()));
+            assert_eq!(Addresses::new(api, &settings(base_url)).is_ok(), is_allowed, "{name} {base_url}");
         }
     }
 

@@ -7,7 +7,7 @@ use crate::description::format::Description;
 use crate::description::words::Exchange;
 use crate::model::money::Money;
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
-use crate::provider::described::fault::quota_spent;
+use crate::provider::described::fault::spent_by_headers;
 use crate::provider::described::images::ImageText;
 use crate::provider::described::money::said;
 use crate::provider::http::api_response::ApiResponse;
@@ -29,12 +29,10 @@ pub(crate) fn accepted(api: &Description, answer: &ApiResponse, task: TaskId, mo
         Exchange::Task => &api.accepted.cost,
         Exchange::Answer => &api.answer.cost,
     };
-    let spent = |words: &str| quota_spent(api, words.to_owned(), answer);
+    let spent = |words: &str| spent_by_headers(api, words, answer);
     let spent = match (answer.remaining, answer.model_remaining) {
-        (Some(0), _) => Some(spent("the quota is used up: 0 requests remaining")),
-        (_, Some(0)) => {
-            Some(Fault { is_model_quota: true, ..spent("the quota is used up: 0 requests of this model remaining") })
-        }
+        (Some(0), _) => Some(spent("0 requests remaining")),
+        (_, Some(0)) => Some(Fault { is_model_quota: true, ..spent("0 requests of this model remaining") }),
         _ => None,
     };
     let remaining = [answer.remaining, answer.rate.remaining].into_iter().flatten().min();

@@ -76,8 +76,9 @@ fn accepted_task(api: &Description) -> TaskId {
     let accepted =
         api.examples.iter().filter(|example| example.stage == AnswerStage::Submit).find_map(|example| match submitted(
             api,
-            &answer_of(example),
+            &answer_of(api, example),
             SUBMISSION_ID,
+            &api.default_model,
         )
         .ok()?
         .what
@@ -122,7 +123,7 @@ fn gaps(api: &Description) -> Vec<String> {
 }
 
 /// Returns the answer of an example, as the client would read it.
-fn answer_of(example: &Example) -> ApiResponse {
+fn answer_of(api: &Description, example: &Example) -> ApiResponse {
     let header = |name: &str| {
         example.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
     };
@@ -131,9 +132,12 @@ fn answer_of(example: &Example) -> ApiResponse {
         (Some(body), _, false) => body.to_string(),
         (None, text, false) => text.clone().unwrap_or_default(),
     };
+    let left = |name: Option<&str>| header(name?)?.trim().parse().ok();
     ApiResponse {
         status: example.status,
         retry_after: header("retry-after"),
+        remaining: left(api.rate_headers.quota_left.as_deref()),
+        model_remaining: left(api.rate_headers.model_quota_left.as_deref()),
         date: header("date").as_deref().and_then(server_date),
         body: body.into_bytes(),
         ..ApiResponse::default()
@@ -142,10 +146,10 @@ fn answer_of(example: &Example) -> ApiResponse {
 
 fn judged(api: &Description, example: &Example, task: &TaskId) -> Result<(), String> {
     let task = example.task.as_ref().map_or_else(|| task.clone(), |task| TaskId(task.clone()));
-    let answer = answer_of(example);
+    let answer = answer_of(api, example);
     let found = match example.stage {
         AnswerStage::Submit => of_submission(api, &answer),
-        AnswerStage::Poll => match polled::polled(api, &answer, &task) {
+        AnswerStage::Poll | AnswerStage::Failed => match polled::polled(api, &answer, &task) {
             Ok(Polled::Status(status)) => of_status(status),
             Ok(Polled::Result(address)) => Conclusion { links: Some(vec![address]), ..of(Expectation::Done) },
             Err(fault) => of_fault(fault),
@@ -174,7 +178,8 @@ fn judged(api: &Description, example: &Example, task: &TaskId) -> Result<(), Str
     }
     let costs = match (example.stage, api.exchange) {
         (AnswerStage::Submit, Exchange::Task) => &api.accepted.cost,
-        (AnswerStage::Submit, Exchange::Answer) | (AnswerStage::Poll | AnswerStage::Result, _) => &api.answer.cost,
+        (AnswerStage::Submit, Exchange::Answer)
+        | (AnswerStage::Poll | AnswerStage::Failed | AnswerStage::Result, _) => &api.answer.cost,
     };
     let cost = said(api, costs, &answer, &api.default_model).map(|money| money.to_string());
     if example.cost.is_some() && example.cost != cost {
@@ -192,7 +197,7 @@ const fn of(expectation: Expectation) -> Conclusion {
 }
 
 fn of_submission(api: &Description, answer: &ApiResponse) -> Conclusion {
-    match submitted(api, answer, SUBMISSION_ID).map(|submitted| submitted.what) {
+    match submitted(api, answer, SUBMISSION_ID, &api.default_model).map(|submitted| submitted.what) {
         Ok(SubmittedAs::Task(TaskId(id))) => Conclusion { id: Some(id), ..of(Expectation::Accepted) },
         Ok(SubmittedAs::Images(images)) => {
             let link = |image: ImageText| match image {

@@ -14,12 +14,14 @@ use crate::description::leaf::Given;
 use crate::description::pointer::scalar;
 use crate::description::requests::HeaderText;
 use crate::description::words::{DoubtClass, Exchange, Method};
+use crate::model::escape::excerpt;
 use crate::model::limits::RepeatCost;
 use crate::model::link;
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Found, Status, TaskId, Url as Link};
 use crate::model::partial_download::PartialDownload;
 use crate::model::request::Request;
 use crate::model::submission_id::SubmissionId;
+use crate::provider::described::acceptance::acceptance;
 use crate::provider::described::addresses::Addresses;
 use crate::provider::described::answered::{accepted, cost_entry, kept_status, paid_without_image, spooled};
 use crate::provider::described::find;
@@ -31,6 +33,7 @@ use crate::provider::http::api_response::{ApiResponse, QuotaHeaders};
 use crate::provider::http::client::{HttpClient, HttpSettings};
 use crate::provider::http::error::{ClientError, NoResponse};
 use crate::provider::http::spool::Spool;
+use crate::provider::http::task_path::is_usable;
 use crate::provider::{Download, LostSubmission, Provider, ProviderTraits};
 
 /// Client of a described API, ready for requests.
@@ -39,7 +42,8 @@ pub(crate) struct DescribedProvider {
     api: &'static Description,
     addresses: Addresses,
     http: HttpClient,
-    spool: Spool,
+    /// Images that came inside answers; `None` for an API with tasks and no folder.
+    spool: Option<Spool>,
     /// Folder of a spool that no later process finds.
     _temporary: Option<TempDir>,
 }
@@ -57,14 +61,21 @@ impl DescribedProvider {
             model: api.rate_headers.model_quota_left.as_deref(),
         };
         let http = HttpClient::new(settings, HeaderMap::new(), quota_headers)?;
-        let (folder, temporary) = if let Some(folder) = spool {
-            (folder, None)
-        } else {
-            let folder = tempfile::tempdir().map_err(|error| ClientError::Setup(error.to_string()))?;
-            (folder.path().to_owned(), Some(folder))
+        let (folder, temporary) = match (spool, api.exchange) {
+            (Some(folder), _) => (Some(folder), None),
+            (None, Exchange::Task) => (None, None),
+            (None, Exchange::Answer) => {
+                let folder = tempfile::tempdir().map_err(|error| ClientError::Setup(error.to_string()))?;
+                (Some(folder.path().to_owned()), Some(folder))
+            }
         };
-        let spool = Spool::new(folder, settings.image_bytes_max);
+        let spool = folder.map(|folder| Spool::new(folder, settings.image_bytes_max));
         Ok(Self { api, addresses, http, spool, _temporary: temporary })
+    }
+
+    /// Returns the links of the images that are kept of a submission.
+    fn kept_links(&self, task: &TaskId) -> Option<Vec<Link>> {
+        self.spool.as_ref()?.links(task)
     }
 
     /// Returns a request of this method with its headers and its body.
@@ -94,8 +105,7 @@ impl DescribedProvider {
     async fn submit_one(&self, request: &Request, id: &SubmissionId) -> Result<Acceptance, Fault> {
         let id_text = id.to_string();
         // A process that was killed after its answer had arrived has left the images here. They are paid for.
-        if let Some(links) =
-            self.spool.links(&TaskId(id_text.clone())).filter(|_| self.api.exchange == Exchange::Answer)
+        if let Some(links) = self.kept_links(&TaskId(id_text.clone())).filter(|_| self.api.exchange == Exchange::Answer)
         {
             return Ok(spooled(TaskId(id_text), links));
         }
@@ -110,10 +120,7 @@ impl DescribedProvider {
         match self.api.exchange {
             Exchange::Task => {
                 let answer = self.http.ask(sent).await.map_err(NoResponse::of_submission)?;
-                match submitted(self.api, &answer, &id_text)?.what {
-                    SubmittedAs::Task(task) => Ok(accepted(self.api, &answer, task, &request.model)),
-                    SubmittedAs::Images(_) | SubmittedAs::Failed(_) => Err(Fault::unanswered()),
-                }
+                acceptance(self.api, &answer, &id_text, &request.model)
             }
             Exchange::Answer => self.images(sent, id, &request.model).await,
         }
@@ -121,12 +128,14 @@ impl DescribedProvider {
 
     /// Sends a submission whose answer has the images, and keeps them on this disk.
     async fn images(&self, sent: RequestBuilder, id: &SubmissionId, model: &str) -> Result<Acceptance, Fault> {
-        let mut entry = self.spool.entry(id).map_err(|fault| {
-            let words = format!("nothing was sent, because its answer could not be kept: {}", fault.message);
+        let unkept = |words: &str| {
+            let words = format!("nothing was sent, because its answer could not be kept: {words}");
             Fault::new(FaultKind::Transient, words)
-        })?;
+        };
+        let spool = self.spool.as_ref().ok_or_else(|| unkept("there is no folder for it"))?;
+        let mut entry = spool.entry(id).map_err(|fault| unkept(&fault.message))?;
         let answer = self.http.ask_for_images(sent, &mut entry).await.map_err(NoResponse::of_submission)??;
-        let mut links = match submitted(self.api, &answer, &id.to_string())?.what {
+        let mut links = match submitted(self.api, &answer, &id.to_string(), model)?.what {
             SubmittedAs::Images(images) => {
                 images.into_iter().map(|image| image.into_link(&mut entry)).collect::<Result<Vec<Link>, Fault>>()?
             }
@@ -143,14 +152,13 @@ impl DescribedProvider {
 
     async fn poll_one(&self, task: &TaskId) -> Result<Status, Fault> {
         if self.api.exchange == Exchange::Answer {
-            return kept_status(self.spool.links(task));
+            return kept_status(self.kept_links(task));
         }
         let poll = &self.api.poll;
         let url = match poll_path(self.api, task) {
-            Some(path) => self.addresses.below(&path)?,
-            None if poll.path.is_some() => {
-                return Err(Fault::new(FaultKind::TaskLost, "the task id cannot be used in a request"));
-            }
+            Some(path) if is_usable(task) => self.addresses.below(&path)?,
+            Some(_) => return Err(unusable(task)),
+            None if poll.path.is_some() => return Err(unusable(task)),
             None => self.addresses.given(&task.0)?,
         };
         let method = poll.method.unwrap_or(Method::Get);
@@ -170,7 +178,7 @@ impl DescribedProvider {
     async fn find_one(&self, lost: &LostSubmission) -> Result<Found, Fault> {
         let LostSubmission { id, request, sent_at } = lost;
         let id_text = id.to_string();
-        if let Some(links) = self.spool.links(&TaskId(id_text.clone())) {
+        if let Some(links) = self.kept_links(&TaskId(id_text.clone())) {
             return Ok(Found::Accepted(Box::new(spooled(TaskId(id_text), links))));
         }
         let Some(question) = &self.api.find else { return Ok(Found::Unknown) };
@@ -226,6 +234,12 @@ impl DescribedProvider {
     }
 }
 
+/// Creates the fault of a task that no request can name.
+fn unusable(task: &TaskId) -> Fault {
+    let words = format!("the task id {} cannot be used in a request", excerpt(&task.0, 80));
+    Fault::new(FaultKind::TaskLost, words)
+}
+
 impl Provider for DescribedProvider {
     fn submit<'a>(&'a self, request: &'a Request, id: &'a SubmissionId) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         self.submit_one(request, id).boxed()
@@ -240,10 +254,12 @@ impl Provider for DescribedProvider {
         url: &'a Link,
         part: Option<&'a PartialDownload>,
     ) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
-        if link::is_spooled(url) {
-            return async { self.spool.open(url) }.boxed();
+        match &self.spool {
+            Some(spool) if link::is_spooled(url) && self.api.exchange == Exchange::Answer => {
+                async { spool.open(url) }.boxed()
+            }
+            Some(_) | None => self.http.download(url, part).boxed(),
         }
-        self.http.download(url, part).boxed()
     }
 
     fn traits(&self) -> ProviderTraits {
@@ -268,10 +284,12 @@ impl Provider for DescribedProvider {
     }
 
     fn kept(&self) -> Vec<TaskId> {
-        self.spool.tasks()
+        self.spool.as_ref().map(Spool::tasks).unwrap_or_default()
     }
 
     fn release(&self, tasks: &[TaskId]) {
-        self.spool.remove(tasks);
+        if let Some(spool) = &self.spool {
+            spool.remove(tasks);
+        }
     }
 }

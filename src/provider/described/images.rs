@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::description::format::Description;
 use crate::description::pointer::{Pointer, scalar};
-use crate::description::words::{Billed, FaultWord, ImageKind};
+use crate::description::words::{Billed, Exchange, FaultWord, ImageKind};
 use crate::model::link::SPOOLED;
 use crate::model::outcome::{IMAGES_COUNTED_MAX, Url};
 use crate::provider::described::reading::JsonReading;
@@ -17,6 +17,9 @@ const BODY: &str = "/$body";
 
 /// How PNG, JPEG and WebP begin in base64.
 const IMAGES_IN_BASE64: [&str; 3] = ["iVBORw0KGgo", "/9j/", "UklGR"];
+
+/// Placeholder for the link of an image of a task that has no usable link. It counts as a missing image.
+pub(crate) const NO_LINK: &str = "(none that can be followed)";
 
 /// Image of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +53,17 @@ pub(crate) fn find(api: &Description, reading: &JsonReading) -> ImageSearch {
     let pointers: Vec<Pointer> = body.chain(rules.images.iter().cloned()).collect();
     let mut found: Vec<ImageText> = Vec::new();
     for text in reading.texts() {
-        for value in pointers.iter().flat_map(|pointer| pointer.all(text)) {
-            let image = image(value, rules.kind).filter(|image| !found.contains(image));
-            found.extend(image.filter(|_| found.len() < IMAGES_COUNTED_MAX));
+        for pointer in &pointers {
+            let n_before = found.len();
+            for value in pointer.all(text) {
+                let (image, known) = match api.exchange {
+                    Exchange::Answer => (image(value, rules.kind), found.len()),
+                    // A task may name an image twice. Two pointers to it are still one image.
+                    Exchange::Task => (image_of_task(value, pointers.len() == 1), n_before),
+                };
+                let image = image.filter(|image| !found[..known].contains(image));
+                found.extend(image.filter(|_| found.len() < IMAGES_COUNTED_MAX));
+            }
         }
     }
     if !found.is_empty() {
@@ -75,6 +86,24 @@ fn refusal(api: &Description, reading: &JsonReading) -> Option<(FaultWord, Strin
     let words = rules.reason.iter().flat_map(|pointer| pointer.all(body)).filter_map(scalar);
     let known = |word: &String| rules.reasons.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
     words.into_iter().find_map(|word| known(&word).map(|(_, kind)| (*kind, word.clone())))
+}
+
+/// Returns the image of a finished task. Whatever says something at its place is an image, and is counted even if no link leads to it.
+fn image_of_task(value: &Value, is_only_place: bool) -> Option<ImageText> {
+    let link = |text: &str| Some(ImageText::Link(Url(text.to_owned())));
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.trim().is_empty() => None,
+        Value::String(text) => match image(value, ImageKind::Link) {
+            Some(ImageText::Base64(_)) => link(NO_LINK),
+            Some(image) => Some(image),
+            None if text.len() > LINK_BYTES_MAX => link(NO_LINK),
+            None => link(text.trim()),
+        },
+        Value::Bool(_) | Value::Number(_) => link(NO_LINK),
+        // Where there are several pointers, another one may lead further.
+        Value::Array(_) | Value::Object(_) => is_only_place.then(|| link(NO_LINK)).flatten(),
+    }
 }
 
 fn image(value: &Value, kind: ImageKind) -> Option<ImageText> {

@@ -2,6 +2,7 @@
 //!
 //! The files that judge answers do no I/O, so that a description's examples are judged by the same code.
 
+pub(crate) mod acceptance;
 pub(crate) mod addresses;
 pub(crate) mod answered;
 #[cfg(any(feature = "cli", test))]
@@ -9,6 +10,7 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod fault;
 pub(crate) mod find;
+pub(crate) mod ids;
 pub(crate) mod images;
 pub(crate) mod limits;
 pub(crate) mod money;

@@ -96,7 +96,7 @@ impl Played {
 
     fn submit_raw(&mut self, now: Timestamp, request: &HttpRequest) -> Result<Submitted, Fault> {
         let reply = self.server.handle(now, request);
-        submitted(&self.api, &answer_of(&self.api, reply), ID)
+        submitted(&self.api, &answer_of(&self.api, reply), ID, "m")
     }
 
     fn submit(&mut self, now: Timestamp) -> Result<Submitted, Fault> {
@@ -136,7 +136,7 @@ impl Played {
     }
 
     fn has_row(&self, kind: FaultWord, stage: AnswerStage) -> bool {
-        let is_meant = |row: &&crate::description::answers::ErrorRow| {
+        let is_meant = |row: &&crate::description::error_row::ErrorRow| {
             row.kind == kind && (row.stage.is_empty() || row.stage.contains(&stage))
         };
         self.api.errors.table.iter().any(|row| is_meant(&row))
@@ -158,7 +158,7 @@ fn every_api_makes_its_image() {
         let reply = played.server.handle(at(0), &request);
         let delay = reply.delay;
         let answer = answer_of(&played.api, reply);
-        let what = submitted(&played.api, &answer, ID).unwrap_or_else(|fault| panic!("{name}: {fault:?}")).what;
+        let what = submitted(&played.api, &answer, ID, "m").unwrap_or_else(|fault| panic!("{name}: {fault:?}")).what;
         let stats = played.server.stats();
         assert_eq!((stats.n_submits, stats.n_accepted, stats.n_accepted_twice), (1, 1, 0), "{name}");
         match (what, played.api.exchange) {

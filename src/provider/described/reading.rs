@@ -1,10 +1,11 @@
-//! Reader of an answer: its JSON, however damaged, its error envelope, and the ids in it.
+//! Reader of an answer: its JSON, however damaged, and its error envelope.
 
 use serde_json::{Deserializer, Value};
 
+use crate::description::answers::OwnForm;
 use crate::description::format::Description;
-use crate::description::list::List;
 use crate::description::pointer::{Pointer, first_said, says, scalar};
+use crate::description::words::StatusMark;
 use crate::provider::http::api_response::ApiResponse;
 
 /// Longest stored error message, in characters. The API may send a message of any length, and each job stores its message.
@@ -29,19 +30,10 @@ pub(crate) struct Envelope {
     pub message: String,
     /// Code or type; empty if there is none.
     pub code: String,
+    /// HTTP status that the error names; `None` if it names none.
+    pub status: Option<u16>,
     /// True if the API itself surely wrote it.
     pub is_own: bool,
-}
-
-/// Result of the search for an id.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum IdSearch {
-    /// No id.
-    Nothing,
-    /// Exactly one id.
-    One(String),
-    /// Value that is no id, or ids that contradict each other.
-    Odd,
 }
 
 impl JsonReading {
@@ -80,47 +72,40 @@ impl JsonReading {
         &self.texts
     }
 
-    /// Returns the error envelope.
-    pub(crate) fn envelope(&self, api: &Description) -> Envelope {
+    /// Returns the error envelope of an answer with this HTTP status.
+    pub(crate) fn envelope(&self, api: &Description, http_status: u16) -> Envelope {
         let Some(body) = self.whole() else { return Envelope::default() };
         let errors = &api.errors;
         let told = |pointers: &[Pointer]| first_said(pointers, body).map(words).unwrap_or_default();
         let (message, code) = (told(&errors.message), told(&errors.code));
+        let status = first_said(&errors.status, body).and_then(scalar).and_then(|text| text.trim().parse().ok());
         let has_own = errors.own.iter().all(|pointer| pointer.all(body).into_iter().any(says));
-        let is_own = has_own && !(message.is_empty() && code.is_empty());
-        Envelope { message, code, is_own }
+        let has_form =
+            errors.forms.is_empty() || errors.forms.iter().any(|form| has_form(form, body, status, http_status));
+        let is_own = has_own && has_form && !(message.is_empty() && code.is_empty());
+        Envelope { message, code, status, is_own }
     }
 
-    /// Finds the id to which these pointers lead.
-    pub(crate) fn id(&self, pointers: &List<Pointer>) -> IdSearch {
-        let mut ids: Vec<Option<String>> = Vec::new();
-        for text in &self.texts {
-            if let Some(value) = first_said(pointers, text) {
-                ids.push(id_text(value));
-            }
-        }
-        ids.dedup();
-        match ids.as_mut_slice() {
-            [] => IdSearch::Nothing,
-            [Some(id)] => IdSearch::One(std::mem::take(id)),
-            _ => IdSearch::Odd,
-        }
-    }
-
-    /// Returns the first scalar to which these pointers lead in a complete body.
+    /// Returns the first scalar to which these pointers lead in a complete body; a blank text only if there is no other.
     pub(crate) fn word(&self, pointers: &[Pointer]) -> Option<String> {
         let body = self.whole()?;
-        pointers.iter().flat_map(|pointer| pointer.all(body)).find_map(scalar).filter(|word| !word.trim().is_empty())
+        let mut words = pointers.iter().flat_map(|pointer| pointer.all(body)).filter_map(scalar);
+        let first = words.next()?;
+        if first.trim().is_empty() { words.find(|word| !word.trim().is_empty()).or(Some(first)) } else { Some(first) }
     }
 }
 
-/// Returns a text or a whole number as an id. A number with a fraction may have been rounded.
-fn id_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) if number.is_u64() => Some(number.to_string()),
-        Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
+/// Returns whether a body has a form that only the API itself sends.
+fn has_form(form: &OwnForm, body: &Value, status: Option<u16>, http_status: u16) -> bool {
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
+    let has_status = match form.status {
+        None => true,
+        Some(StatusMark::Given) => status.is_some(),
+        Some(StatusMark::Same) => status == Some(http_status),
+    };
+    has_status
+        && form.texts.iter().all(|pointer| pointer.all(body).into_iter().any(is_text))
+        && form.empty.iter().all(|pointer| !pointer.all(body).into_iter().any(says))
 }
 
 /// Returns a value as a message: a text unchanged, everything else as JSON, and nothing beyond a thousand characters.
@@ -191,49 +176,42 @@ mod tests {
         JsonReading::of(&ApiResponse { status: 200, body: body.into(), ..ApiResponse::default() })
     }
 
-    fn id(body: &str) -> IdSearch {
-        reading(body).id(&List(vec!["/output/task_id".parse().unwrap(), "/id".parse().unwrap()]))
+    /// Goal: only the API's own form counts, and the forms are those of the description.
+    #[test]
+    fn a_form_of_an_error_is_told_from_those_of_others() {
+        let api: Description = serde_yaml::from_str(
+            "errors: {message: [/errors/message, /error/message], status: [/errors/code, /error/code], forms: [\
+             {texts: [/errors/message, /request_id]}, {texts: /errors/message, status: same}, \
+             {texts: [/error/message, /request_id], empty: /errors, status: given}]}",
+        )
+        .unwrap();
+        let is_own = |body: &str| reading(body).envelope(&api, 400).is_own;
+        for body in [
+            r#"{"errors":{"message":"m"},"request_id":"r"}"#,
+            r#"{"errors":{"code":"400","message":"m"}}"#,
+            r#"{"errors":null,"error":{"code":7,"message":"m"},"request_id":"r"}"#,
+        ] {
+            assert!(is_own(body), "{body}");
+        }
+        for body in [
+            r#"{"errors":{"message":"m"},"request_id":" "}"#,
+            r#"{"errors":{"message":"m"},"request_id":7}"#,
+            r#"{"errors":{"code":404,"message":"m"}}"#,
+            r#"{"errors":{"code":400,"message":7},"request_id":"r"}"#,
+            r#"{"errors":["m"],"error":{"code":7,"message":"m"},"request_id":"r"}"#,
+            r#"{"error":{"code":"x","message":"m"},"request_id":"r"}"#,
+        ] {
+            assert!(!is_own(body), "{body}");
+        }
+        let envelope = reading(r#"{"errors":{"code":"422","message":"m"}}"#).envelope(&api, 200);
+        assert_eq!((envelope.status, envelope.message.as_str(), envelope.code.as_str()), (Some(422), "m", ""));
     }
 
     #[test]
-    fn an_id_is_found_wherever_it_can_be_read() {
-        for body in [
-            r#"{"id":"a"}"#,
-            r#"{"x":[{"y":"}"}],"id":"a"}"#,
-            r#"{"output":{"task_id":"a"},"id":"other"}"#,
-            r#"{"id":"a","rest":"cut in the mid"#,
-            r#"{"id":"a","rest":{"x":[1,2"#,
-            r#"{"id":"a""#,
-            r#"{"id":"a"}{"id":"a"}"#,
-            r#"{"id":"a"} <html>"#,
-            r#"{"output":{"task_id":"a","task_status":"PEN"#,
-        ] {
-            assert_eq!(id(body), IdSearch::One("a".into()), "{body}");
-        }
-        assert_eq!(id(r#"{"id":507}"#), IdSearch::One("507".into()));
-    }
-
-    #[test]
-    fn what_is_no_id_or_contradicts_itself_is_odd() {
-        for body in [r#"{"id":1.5}"#, r#"{"id":["a"]}"#, r#"{"id":true}"#, r#"{"id":"a"}{"id":"b"}"#] {
-            assert_eq!(id(body), IdSearch::Odd, "{body}");
-        }
-        for body in [
-            "",
-            "{}",
-            r#"{"id":""}"#,
-            r#"{"id":null}"#,
-            r#"{"id":"a"#,
-            r#"{"id":50"#,
-            r#""id""#,
-            "<html>id</html>",
-            r#"{"prompt":"{\"id\":\"a\"}"}"#,
-            "]",
-            "{]",
-            r#"{"id"#,
-        ] {
-            assert_eq!(id(body), IdSearch::Nothing, "{body}");
-        }
+    fn a_blank_word_is_one_only_if_there_is_no_other() {
+        let word = |body: &str| reading(body).word(&["/a".parse().unwrap(), "/b".parse().unwrap()]);
+        assert_eq!(word(r#"{"a":"","b":"done"}"#).as_deref(), Some("done"));
+        assert_eq!((word(r#"{"a":""}"#).as_deref(), word(r#"{"a":null}"#)), (Some(""), None));
     }
 
     #[test]

@@ -77,8 +77,9 @@ fn map_at<'a>(body: &'a mut Value, steps: &[String]) -> Option<&'a mut Map<Strin
 fn merge_params(api: &Description, request: &Request, fields: &mut Map<String, Value>) -> Result<(), Fault> {
     for (name, Json(text)) in &request.params {
         let refuse = |words: String| Err(Fault::new(FaultKind::InvalidRequest, words));
-        let Ok(value) = serde_json::from_str::<Value>(text) else {
-            return refuse(format!("the parameter {name} is not JSON"));
+        let value: Value = match serde_json::from_str(text) {
+            Ok(value) => value,
+            Err(error) => return refuse(format!("the parameter {name} is not JSON: {error}")),
         };
         if fields.contains_key(name) {
             return refuse(format!(

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::description::auth::Auth;
 use crate::description::format::Description;
-use crate::description::words::Exchange;
-use crate::model::request_limits::{FieldRanges, RequestLimits, RulesRef};
+use crate::description::words::{Exchange, RangeWord};
+use crate::model::request_limits::{FieldRanges, ModelFamily, RequestLimits, RulesRef};
 use crate::provider::described::limits::DescribedRules;
 use crate::provider::http::token_source::TokenSpec;
 use crate::provider::spec::{ApiSpec, ProviderSpec, WithoutToken};
@@ -19,10 +19,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// Returns the row for a description. Both last as long as the process: a process uses few descriptions.
 pub(crate) fn spec(description: Description) -> &'static ProviderSpec {
     let api: &'static Description = Box::leak(Box::new(description));
-    let names = |names: &'static [String]| -> &'static [&'static str] {
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Box::leak(names.into_boxed_slice())
-    };
     let default_timeout = match api.exchange {
         Exchange::Task => TASK_TIMEOUT,
         Exchange::Answer => ANSWER_TIMEOUT,
@@ -42,14 +38,39 @@ pub(crate) fn spec(description: Description) -> &'static ProviderSpec {
         without_token,
         base_url_variables: names(&api.base_url_env),
     };
-    let rules: &'static DescribedRules = Box::leak(Box::new(DescribedRules::new(api)));
     let row = ProviderSpec {
         help: &api.help,
         api: Some(address),
         default_model: &api.default_model,
-        limits: RequestLimits { rules: Some(RulesRef(rules)), ranges: FieldRanges::Described, ..RequestLimits::NONE },
+        limits: limits(api),
         description: Some(api),
         ..ProviderSpec::new(&api.name)
     };
     Box::leak(Box::new(row))
+}
+
+/// Returns texts that last as long as the process, as a table has them.
+fn names(names: &'static [String]) -> &'static [&'static str] {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Box::leak(names.into_boxed_slice())
+}
+
+/// Returns the limits on the fields of a request.
+fn limits(api: &'static Description) -> RequestLimits {
+    let rules: &'static DescribedRules = Box::leak(Box::new(DescribedRules::new(api)));
+    let families = api.limits.models.iter().filter(|model| !model.marks.is_empty()).map(|model| ModelFamily {
+        name: &model.name,
+        marks: names(&model.marks),
+        side: model.size.side_min.unwrap_or(1)..=model.size.side_max.unwrap_or(u32::MAX),
+    });
+    let families: Vec<ModelFamily> = families.collect();
+    RequestLimits {
+        repo_id_example: api.limits.model_example.as_deref(),
+        families: Box::leak(families.into_boxed_slice()),
+        rules: Some(RulesRef(rules)),
+        ranges: match api.limits.ranges {
+            RangeWord::Wide => FieldRanges::Described,
+            RangeWord::Usual => FieldRanges::Usual,
+        },
+    }
 }

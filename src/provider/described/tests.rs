@@ -1,5 +1,7 @@
 //! Tests of the judgement of answers: every answer that is not surely a refusal leaves doubt, for every built-in description.
 
+mod modelscope;
+
 use serde_json::{Value, json};
 
 use crate::description::format::Description;
@@ -29,7 +31,7 @@ fn answer(status: u16, body: &str) -> ApiResponse {
 }
 
 fn submit(api: &Description, status: u16, body: &str) -> Result<Submitted, Fault> {
-    submitted(api, &answer(status, body), "the-submission")
+    submitted(api, &answer(status, body), "the-submission", "m")
 }
 
 fn poll(api: &Description, task: &str, status: u16, body: &Value) -> Result<Polled, Fault> {
@@ -125,7 +127,7 @@ fn a_refusal_that_is_cut_off_leaves_doubt() {
         let api = api(name);
         assert!(!submit(&api, status, body).unwrap_err().kind.leaves_doubt(), "{name}");
         let cut = ApiResponse { cut: Some("timed out".into()), ..answer(status, body) };
-        assert!(submitted(&api, &cut, "s").unwrap_err().kind.leaves_doubt(), "{name}");
+        assert!(submitted(&api, &cut, "s", "m").unwrap_err().kind.leaves_doubt(), "{name}");
         for end in 1..body.len() {
             assert!(submit(&api, status, &body[..end]).unwrap_err().kind.leaves_doubt(), "{name} {}", &body[..end]);
         }
@@ -284,7 +286,7 @@ fn a_quota_that_is_back_soon_is_a_limit_on_the_pace() {
     let body = json!({"error": {"message": "m", "type": "t", "code": "insufficient_quota"}}).to_string();
     let kind = |wait: &str| {
         let answer = ApiResponse { retry_after: Some(wait.into()), ..answer(429, &body) };
-        submitted(&api("openai"), &answer, "s").unwrap_err().kind.code()
+        submitted(&api("openai"), &answer, "s", "m").unwrap_err().kind.code()
     };
     assert_eq!((kind("20"), kind("7200")), ("throttled", "quota_exhausted"));
 }

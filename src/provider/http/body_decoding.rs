@@ -4,7 +4,6 @@
 //! An incomplete or damaged body is kept as far as it can be read. Invalid bytes stay unchanged in UTF-8, and become U+FFFD in UTF-16 and
 //! UTF-32.
 
-use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
@@ -39,14 +38,6 @@ pub(crate) fn bytes(body: Vec<u8>) -> Vec<u8> {
             let text: String = units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
             text.into_bytes()
         }
-    }
-}
-
-/// Returns the normalized body as text; invalid bytes become U+FFFD.
-pub(crate) fn text(body: &[u8]) -> String {
-    match String::from_utf8_lossy(&bytes(body.to_vec())) {
-        Cow::Borrowed(text) => text.to_owned(),
-        Cow::Owned(text) => text,
     }
 }
 
@@ -91,6 +82,11 @@ mod tests {
     use flate2::write::{GzEncoder, ZlibEncoder};
 
     use super::*;
+
+    /// Returns the normalized body as text; invalid bytes become U+FFFD.
+    fn text(body: &[u8]) -> String {
+        String::from_utf8_lossy(&bytes(body.to_vec())).into_owned()
+    }
 
     const JSON: &str = r#"{"task_id":"5075521","prompt":"猫 🐈"}"#;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::description::answers::ErrorRow;
+use crate::description::error_row::{ErrorFacts, ErrorRow};
 use crate::description::examples::Example;
 use crate::description::format::Description;
 use crate::description::pointer::{first_said, scalar};
@@ -68,7 +68,8 @@ pub(in crate::simulator) fn write(api: &Description, wish: ErrorWish<'_>, draft:
     if !code.is_empty() {
         put(&mut draft.body, &api.errors.code, &code.into());
     }
-    for own in api.errors.own.chunks(1) {
+    let form = api.errors.forms.first();
+    for own in api.errors.own.chunks(1).chain(form.into_iter().flat_map(|form| form.texts.chunks(1))) {
         if !is_said(&draft.body, own) {
             put(&mut draft.body, own, &"00000000-0000-4000-8000-000000000000".into());
         }
@@ -117,7 +118,8 @@ fn candidates(row: &ErrorRow, wish: ErrorWish<'_>) -> Vec<Words> {
 
 /// Returns what the table says about these words.
 fn means(api: &Description, stage: AnswerStage, words: &Words) -> Option<FaultWord> {
-    let row = api.errors.table.iter().find(|row| row.matches(stage, words.status, &words.code, &words.message));
+    let facts = ErrorFacts::new(stage, words.status, &words.code, &words.message);
+    let row = api.errors.table.iter().find(|row| row.matches(&facts));
     row.map(|row| row.kind)
 }
 

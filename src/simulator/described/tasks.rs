@@ -206,7 +206,7 @@ impl TaskWriter<'_> {
         }
         let mut draft = match stage {
             AnswerStage::Submit => self.images(None),
-            AnswerStage::Poll => self.done(None),
+            AnswerStage::Poll | AnswerStage::Failed => self.done(None),
             AnswerStage::Result => self.result(None),
         };
         if let Some(reason) = reason {

@@ -1,6 +1,7 @@
 //! Tests of poll responses: only the API's own message about the polled task ends the task.
 
 use super::*;
+use crate::provider::described::request::poll_path;
 use crate::simulator::pages;
 
 fn lost(status: u16, body: &str) -> bool {
@@ -136,4 +137,12 @@ fn only_the_api_refuses_the_token_of_a_poll() {
             assert_eq!(poll(status, body), Err(FaultKind::Transient), "{status} {body}");
         }
     }
+}
+
+#[test]
+fn a_task_id_cannot_leave_its_place_in_the_path() {
+    let path = |id: &str| poll_path(api(), &TaskId(id.into()));
+    assert_eq!(path("5075521").as_deref(), Some("/v1/tasks/5075521"));
+    assert_eq!(path("a/../b?c#d").as_deref(), Some("/v1/tasks/a%2F..%2Fb%3Fc%23d"));
+    assert_eq!((path(".."), path(".")), (None, None));
 }

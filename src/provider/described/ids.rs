@@ -1,24 +1,17 @@
 //! Lenient parser for the task id in a response, however damaged the rest of the response is.
 //! A readable id is a task that is paid for.
 //!
-//! Only a key of the outermost object counts, or a key of the objects `data` and `output` in it. An id in an echoed prompt, a string, a
-//! quoted body or an HTML page is therefore ignored. The parser skips nested values with its own stack, in one pass. It stops at the first
-//! unreadable token and keeps the ids before it.
+//! Only the places count to which the pointers of a description lead. An id in an echoed prompt, a string, a quoted body or an HTML page is
+//! therefore ignored. All other values are skipped, in one pass and with a stack of the parser's own. It stops at the first unreadable token,
+//! and keeps the ids before it.
 
 use std::str::Chars;
 
-use crate::model::outcome::TaskId;
-use crate::provider::http::body_decoding;
-use crate::provider::http::task_path::{ID_BYTES_MAX, is_usable};
+use crate::description::pointer::Pointer;
+use crate::provider::http::task_path::{ID_BYTES_MAX, is_readable};
 
-/// JSON key of the task id.
-const KEY: &str = "task_id";
-
-/// Objects inside the outermost object that may hold the id instead.
-const HOLDERS: [&str; 2] = ["data", "output"];
-
-/// Characters of a string that are kept: one more than the longest id, so that a longer id is detected.
-const KEPT_CHARS_MAX: usize = ID_BYTES_MAX + 1;
+/// Longest address in an answer, in bytes.
+const ADDRESS_BYTES_MAX: usize = 8192;
 
 /// Digits of a whole number that a 64-bit float represents exactly.
 const EXACT_DIGITS_MAX: usize = 15;
@@ -26,20 +19,20 @@ const EXACT_DIGITS_MAX: usize = 15;
 /// Significant digits that C's `%g` prints at most. A number with this many digits, followed by zeros, was most likely rounded.
 const ROUNDED_DIGITS_MIN: usize = 6;
 
-/// Result of the search for a task id in a response.
+/// Result of the search for an id in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TaskIdSearch {
+pub(crate) enum IdSearch {
     /// No id.
     Nothing,
     /// Exactly one id.
-    One(TaskId),
+    One(String),
     /// Empty id, or an id that cannot be polled.
     Unusable,
     /// Ids that contradict each other.
     Several,
 }
 
-/// Value of one id key.
+/// Value at the place of an id.
 enum IdValue {
     Usable(String),
     /// JSON `null`, which means no id.
@@ -49,21 +42,38 @@ enum IdValue {
     Unusable,
 }
 
-/// Finds the task id in a response body.
-pub(crate) fn find(body: &[u8]) -> TaskIdSearch {
-    let text = body_decoding::text(body);
-    let mut reader = Reader { chars: text.chars() };
+/// Finds the task id to which these pointers lead in a response body.
+pub(crate) fn find(body: &[u8], pointers: &[Pointer]) -> IdSearch {
+    search(body, pointers, ID_BYTES_MAX)
+}
+
+/// Finds the address to which these pointers lead in a response body.
+pub(crate) fn find_address(body: &[u8], pointers: &[Pointer]) -> IdSearch {
+    search(body, pointers, ADDRESS_BYTES_MAX)
+}
+
+fn search(body: &[u8], pointers: &[Pointer], bytes_max: usize) -> IdSearch {
+    let wanted: Vec<&[String]> = pointers.iter().map(Pointer::steps).filter(|steps| !steps.is_empty()).collect();
+    if wanted.is_empty() {
+        return IdSearch::Nothing;
+    }
+    let text = String::from_utf8_lossy(body);
+    let mut reader = Reader { chars: text.chars(), bytes_max };
     let mut ids = Vec::new();
     // A gateway may join several responses into one body. Their ids may contradict each other.
     loop {
         reader.skip_space();
-        if !reader.take('{') || reader.object(&mut ids, true).is_none() {
+        let is_read = match reader.peek() {
+            Some('{' | '[') => reader.below(&wanted, &mut ids),
+            Some(_) | None => None,
+        };
+        if is_read.is_none() {
             return judge(ids);
         }
     }
 }
 
-fn judge(ids: Vec<IdValue>) -> TaskIdSearch {
+fn judge(ids: Vec<IdValue>) -> IdSearch {
     let (mut usable, mut n_unusable, mut is_blank) = (Vec::new(), 0, false);
     for id in ids {
         match id {
@@ -74,17 +84,19 @@ fn judge(ids: Vec<IdValue>) -> TaskIdSearch {
         }
     }
     usable.dedup();
-    match (usable.as_slice(), n_unusable) {
-        ([], 0) if !is_blank => TaskIdSearch::Nothing,
-        ([], _) => TaskIdSearch::Unusable,
-        ([id], 0) => TaskIdSearch::One(TaskId(id.clone())),
-        (_, _) => TaskIdSearch::Several,
+    match (usable.as_mut_slice(), n_unusable) {
+        ([], 0) if !is_blank => IdSearch::Nothing,
+        ([], _) => IdSearch::Unusable,
+        ([id], 0) => IdSearch::One(std::mem::take(id)),
+        (_, _) => IdSearch::Several,
     }
 }
 
 /// Reader of JSON and of malformed JSON. Every method returns `None` where it can read no further.
 struct Reader<'a> {
     chars: Chars<'a>,
+    /// Longest id, in bytes. One more character of a string is kept, so that a longer id is detected.
+    bytes_max: usize,
 }
 
 impl Reader<'_> {
@@ -110,8 +122,19 @@ impl Reader<'_> {
         self.skip_while(is_space);
     }
 
+    /// Collects the ids in a list or map, for pointers that lead into it. Their number of steps limits the depth.
+    fn below(&mut self, wanted: &[&[String]], ids: &mut Vec<IdValue>) -> Option<()> {
+        if self.take('{') {
+            self.object(wanted, ids)
+        } else if self.take('[') {
+            self.array(wanted, ids)
+        } else {
+            self.skip_value()
+        }
+    }
+
     /// Collects the ids of an object whose `{` has been read, up to its `}`.
-    fn object(&mut self, ids: &mut Vec<IdValue>, is_outermost: bool) -> Option<()> {
+    fn object(&mut self, wanted: &[&[String]], ids: &mut Vec<IdValue>) -> Option<()> {
         loop {
             self.skip_while(|c| is_space(c) || c == ',');
             if self.take('}') {
@@ -126,18 +149,43 @@ impl Reader<'_> {
                 return None;
             }
             self.skip_space();
-            if key == KEY {
-                ids.push(self.id());
-            } else if is_outermost && HOLDERS.contains(&key.as_str()) && self.take('{') {
-                self.object(ids, false)?;
-            } else {
-                self.skip_value()?;
-            }
+            self.value(wanted, |step| step == key, ids)?;
             self.skip_space();
             if !matches!(self.peek()?, ',' | '}') {
                 return None;
             }
         }
+    }
+
+    /// Collects the ids of a list whose `[` has been read, up to its `]`.
+    fn array(&mut self, wanted: &[&[String]], ids: &mut Vec<IdValue>) -> Option<()> {
+        for place in 0_usize.. {
+            self.skip_while(|c| is_space(c) || c == ',');
+            if self.take(']') {
+                break;
+            }
+            self.value(wanted, |step| step.parse() == Ok(place), ids)?;
+            self.skip_space();
+            if !matches!(self.peek()?, ',' | ']') {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// Reads the value to which a step leads if `is_here` holds for it, and skips one to which no pointer leads.
+    fn value(&mut self, wanted: &[&[String]], is_here: impl Fn(&str) -> bool, ids: &mut Vec<IdValue>) -> Option<()> {
+        let leads = |(step, _): &(&String, &[String])| *step == "*" || is_here(step);
+        let steps = wanted.iter().filter_map(|steps| steps.split_first());
+        let rest: Vec<&[String]> = steps.filter(leads).map(|(_, rest)| rest).collect();
+        if rest.is_empty() {
+            return self.skip_value();
+        }
+        if rest.iter().any(|rest| rest.is_empty()) {
+            ids.push(self.id());
+            return Some(());
+        }
+        self.below(&rest, ids)
     }
 
     /// Reads the value of an id key: a string, or the digits of a whole number. A value at the very end of the body may be incomplete.
@@ -148,7 +196,7 @@ impl Reader<'_> {
                 let is_closed = self.peek().is_none_or(is_delimiter);
                 match text {
                     Some(text) if text.trim().is_empty() => IdValue::Blank,
-                    Some(text) if is_closed && is_usable(&TaskId(text.clone())) => IdValue::Usable(text),
+                    Some(text) if is_closed && is_readable(&text, self.bytes_max) => IdValue::Usable(text),
                     _ => IdValue::Unusable,
                 }
             }
@@ -172,7 +220,7 @@ impl Reader<'_> {
         let mut word = String::new();
         while let Some(c) = self.peek().filter(|c| !is_delimiter(*c) && !matches!(c, ':' | '"' | '\'' | '{' | '[')) {
             self.chars.next();
-            if word.len() < KEPT_CHARS_MAX {
+            if word.len() <= self.bytes_max {
                 word.push(c);
             }
         }
@@ -190,7 +238,7 @@ impl Reader<'_> {
                 c => c,
             };
             n_kept += 1;
-            if n_kept <= KEPT_CHARS_MAX {
+            if n_kept <= self.bytes_max + 1 {
                 text.push(c);
             }
         }

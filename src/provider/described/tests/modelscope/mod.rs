@@ -1,19 +1,43 @@
-//! Tests of the response parser, with responses of every kind.
+//! Tests of the description of ModelScope, with responses of every kind.
 
+mod body;
+mod envelope;
+mod faults;
 mod gateways;
+mod limits;
 mod polls;
 mod quota;
 mod table;
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::*;
+use crate::description::format::Description;
+use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
+use crate::provider::default_provider::DEFAULT;
+use crate::provider::described::acceptance::acceptance;
+use crate::provider::described::polled::{Polled, polled as judged};
+use crate::provider::http::api_response::ApiResponse;
 use crate::provider::http::image_link::image_refused;
 use crate::provider::http::rate_limit_headers::RateLimitHeaders;
 use crate::provider::http::retry_after::http_date;
 use crate::provider::http::token::Token;
+
+fn api() -> &'static Description {
+    DEFAULT.description.unwrap()
+}
+
+fn submitted(answer: &ApiResponse, model: &str) -> Result<Acceptance, Fault> {
+    acceptance(api(), answer, "the-submission", model)
+}
+
+fn polled(answer: &ApiResponse, task: &TaskId) -> Result<Status, Fault> {
+    judged(api(), answer, task).map(|polled| match polled {
+        Polled::Status(status) => status,
+        Polled::Result(address) => panic!("the images have no address of their own: {address}"),
+    })
+}
 
 fn answer(status: u16, body: &str) -> ApiResponse {
     ApiResponse { status, body: body.into(), ..ApiResponse::default() }

@@ -4,12 +4,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn found(body: &str) -> TaskIdSearch {
-    find(body.as_bytes())
+/// Finds the id at the places at which several APIs have theirs.
+fn in_places(body: &[u8]) -> IdSearch {
+    find(body, &["/task_id", "/data/task_id", "/output/task_id"].map(|text| text.parse().unwrap()))
 }
 
-fn one(id: &str) -> TaskIdSearch {
-    TaskIdSearch::One(TaskId(id.into()))
+fn found(body: &str) -> IdSearch {
+    in_places(body.as_bytes())
+}
+
+fn one(id: &str) -> IdSearch {
+    IdSearch::One(id.into())
 }
 
 #[test]
@@ -43,7 +48,7 @@ fn an_id_is_read_from_damaged_answers() {
     ] {
         assert_eq!(found(body), one("5"), "{body}");
     }
-    assert_eq!(find(b"{\"note\":\"\xff\xfe\xc3\",\"task_id\":\"5\"}"), one("5"));
+    assert_eq!(in_places(b"{\"note\":\"\xff\xfe\xc3\",\"task_id\":\"5\"}"), one("5"));
     assert_eq!(found(r#"{"task_id":"\ud83d\udc08"}"#), one("🐈"));
     let deep = format!("{{\"x\":{}{},\"task_id\":\"5\"}}", "[".repeat(400_000), "]".repeat(400_000));
     assert_eq!(found(&deep), one("5"));
@@ -69,7 +74,7 @@ fn numbers_are_taken_by_their_digits_and_never_rounded() {
         assert_eq!(found(&format!(r#"{{"task_id":{number},"x":1}}"#)), one(id), "{number}");
         assert_eq!(
             found(&format!(r#"{{"task_id":{number}"#)),
-            TaskIdSearch::Unusable,
+            IdSearch::Unusable,
             "{number}: digits may have been cut off"
         );
     }
@@ -92,7 +97,7 @@ fn numbers_are_taken_by_their_digits_and_never_rounded() {
         "true",
         "abc",
     ] {
-        assert_eq!(found(&format!(r#"{{"task_id":{number}}}"#)), TaskIdSearch::Unusable, "{number}");
+        assert_eq!(found(&format!(r#"{{"task_id":{number}}}"#)), IdSearch::Unusable, "{number}");
     }
 }
 
@@ -118,7 +123,7 @@ fn an_id_elsewhere_is_not_taken() {
         r#"{"TASK_ID":"5","taskid":"5","id":"5"}"#,
         "data: {\"task_id\":\"5\"}",
     ] {
-        assert_eq!(found(body), TaskIdSearch::Nothing, "{body}");
+        assert_eq!(found(body), IdSearch::Nothing, "{body}");
     }
 }
 
@@ -141,9 +146,9 @@ fn an_id_that_cannot_be_asked_for_is_unusable() {
         r#"{"task_id":}"#,
         r#"{"task_id":"#,
     ] {
-        assert_eq!(found(body), TaskIdSearch::Unusable, "{body}");
+        assert_eq!(found(body), IdSearch::Unusable, "{body}");
     }
-    assert_eq!(find(b"{\"task_id\":\"5\xff\"}"), TaskIdSearch::Unusable, "a damaged id names another task");
+    assert_eq!(in_places(b"{\"task_id\":\"5\xff\"}"), IdSearch::Unusable, "a damaged id names another task");
     assert_eq!(found(&format!(r#"{{"task_id":"{}"}}"#, "9".repeat(512))), one(&"9".repeat(512)));
 }
 
@@ -156,8 +161,50 @@ fn ids_that_contradict_each_other_are_told_apart_from_one() {
         r#"{"task_id":"5"}{"task_id":"6"}"#,
         r#"{"task_id":"5","task_id":1.5}"#,
     ] {
-        assert_eq!(found(body), TaskIdSearch::Several, "{body}");
+        assert_eq!(found(body), IdSearch::Several, "{body}");
     }
+}
+
+fn by(pointers: &[&str], body: &str) -> IdSearch {
+    let pointers: Vec<Pointer> = pointers.iter().map(|text| text.parse().unwrap()).collect();
+    find(body.as_bytes(), &pointers)
+}
+
+#[test]
+fn an_id_is_found_wherever_a_pointer_leads() {
+    for (pointer, body) in [
+        ("/data/0/id", r#"{"data":[{"x":[1],"id":"5"},{"id":"6"}]}"#),
+        ("/data/0/id", r#"{"data":[{"id":"5"},{"id":"6"#),
+        ("/data/1/id", r#"{"data":[{"id":"6"},{"id":"5"}]}"#),
+        ("/*/id", r#"[{"id":"5"}]"#),
+        ("/*/id", r#"{"a":{"id":"5"},"b":["id"]}"#),
+        ("/a~1b/id", r#"{"a/b":{"id":"5"}}"#),
+        ("/id", r#"{"id":"5","rest":{"x":[1,2"#),
+        ("/id", r#"{"id":"5"}{"id":"5"}"#),
+    ] {
+        assert_eq!(by(&[pointer], body), one("5"), "{pointer} {body}");
+    }
+    for (pointer, body) in [
+        ("/data/1/id", r#"{"data":[{"id":"6"}]}"#),
+        ("/data/id", r#"{"data":[{"id":"6"}]}"#),
+        ("/id", r#"[{"id":"6"}]"#),
+        ("/id/x", r#"{"id":"6"}"#),
+        ("", r#""6""#),
+    ] {
+        assert_eq!(by(&[pointer], body), IdSearch::Nothing, "{pointer} {body}");
+    }
+    assert_eq!(by(&[], r#"{"id":"6"}"#), IdSearch::Nothing);
+    assert_eq!(by(&["/*/id"], r#"[{"id":"5"},{"id":"6"}]"#), IdSearch::Several);
+    assert_eq!(by(&["/a/id", "/id"], r#"{"a":{"id":"5"},"id":"6"}"#), IdSearch::Several);
+}
+
+#[test]
+fn an_address_may_be_longer_than_an_id() {
+    let address = format!("https://a.example/{}", "9".repeat(600));
+    let body = format!(r#"{{"status_url":"{address}"}}"#);
+    let pointers = ["/status_url".parse().unwrap()];
+    assert_eq!(find_address(body.as_bytes(), &pointers), one(&address));
+    assert_eq!(find(body.as_bytes(), &pointers), IdSearch::Unusable);
 }
 
 proptest! {
@@ -175,16 +222,16 @@ proptest! {
         prop_assert_eq!(found(&body), one(&id));
         let at = at % body.len();
         // A cut body never gives another id.
-        let cut = find(&body.as_bytes()[..at]);
-        prop_assert!(cut == one(&id) || matches!(cut, TaskIdSearch::Nothing | TaskIdSearch::Unusable), "{:?}", cut);
+        let cut = in_places(&body.as_bytes()[..at]);
+        prop_assert!(cut == one(&id) || matches!(cut, IdSearch::Nothing | IdSearch::Unusable), "{:?}", cut);
         let mut changed = body.into_bytes();
         changed[at] = byte;
-        find(&changed);
+        in_places(&changed);
     }
 
     #[test]
     fn no_bytes_break_it(body in proptest::collection::vec(any::<u8>(), 0..300), shaped in "[{}\\[\\]\":,'\\\\a-z0-9 ]{0,80}") {
-        find(&body);
-        find(shaped.as_bytes());
+        in_places(&body);
+        in_places(shaped.as_bytes());
     }
 }
