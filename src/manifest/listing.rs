@@ -3,7 +3,7 @@
 //! A listing that is read back gives the same jobs with the same ids. Values that a table cell or a line cannot hold under their own name
 //! go into `meta`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
@@ -17,7 +17,8 @@ use crate::manifest::summary::ManifestSummary;
 use crate::model::choice::{ChoiceError, Chooser, JobChoice, JobView};
 use crate::model::counts::StatusCounts;
 use crate::model::job::{JobId, JobSpec};
-use crate::model::request::{ContentHash, Json, Lora};
+use crate::model::request::{ContentHash, Json, Lora, RequestValue};
+use crate::model::request_field::REQUEST_FIELDS;
 
 /// Format of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,14 +128,15 @@ fn csv<J: Iterator<Item = Result<JobSpec, ManifestError>>>(
         needs.add(&draft?);
     }
     let plain: Vec<&String> = manifest.columns().iter().filter(|name| needs.is_plain(name)).collect();
-    let fields: Vec<Field> = FIELDS.into_iter().filter(|field| needs.fields.contains(field.name())).collect();
+    let fields: Vec<_> = names().filter(|name| needs.fields.contains(name)).collect();
     let mut writer = ::csv::Writer::from_writer(out);
     let meta = needs.has_meta.then_some(META);
-    let names = fields.iter().map(|field| field.name()).chain(plain.iter().map(|name| name.as_str())).chain(meta);
+    let names = fields.iter().copied().chain(plain.iter().map(|name| name.as_str())).chain(meta);
     writer.write_record(names).map_err(io::Error::from)?;
     for draft in wanted()? {
         let draft = draft?;
-        let cells = fields.iter().map(|field| cell(*field, &draft));
+        let given: BTreeMap<_, _> = given(&draft).collect();
+        let cells = fields.iter().map(|name| given.get(name).map_or_else(String::new, cell));
         let extra = |name: &str| draft.extras.iter().find(|(column, _)| column == name).map(|(_, text)| text.clone());
         let extras = plain.iter().map(|name| extra(name).unwrap_or_default());
         let meta = meta.map(|_| in_meta(&draft, |name| needs.is_plain(name)));
@@ -149,12 +151,7 @@ fn jsonl(wanted: impl Iterator<Item = Result<JobSpec, ManifestError>>, out: impl
     for draft in wanted {
         let draft = draft?;
         let mut object = Map::new();
-        for field in FIELDS {
-            let value = value(field, &draft);
-            if !value.is_null() {
-                object.insert(field.name().to_owned(), value);
-            }
-        }
+        object.extend(given(&draft).map(|(name, value)| (name.to_owned(), value)));
         let mut meta = Map::new();
         for (name, text) in &draft.extras {
             let place = if is_free(name) { &mut object } else { &mut meta };
@@ -170,21 +167,11 @@ fn jsonl(wanted: impl Iterator<Item = Result<JobSpec, ManifestError>>, out: impl
     Ok(())
 }
 
-/// Fields of a job. `n` is not among them, because every job has its own line, nor is `skip`, because only wanted jobs have one.
-const FIELDS: [Field; 12] = [
-    Field::Prompt,
-    Field::NegativePrompt,
-    Field::Provider,
-    Field::Model,
-    Field::Size,
-    Field::Seed,
-    Field::Steps,
-    Field::Guidance,
-    Field::ImageUrl,
-    Field::Loras,
-    Field::Params,
-    Field::Id,
-];
+/// Returns the names of a job's fields. `n` is not among them, because every job has its own line, nor is `skip`, because only wanted jobs
+/// have one.
+fn names() -> impl Iterator<Item = &'static str> {
+    REQUEST_FIELDS.iter().map(|field| field.name).chain([Field::Id.name()])
+}
 
 /// Columns that a table of all jobs needs.
 #[derive(Default)]
@@ -197,11 +184,7 @@ struct Needs {
 
 impl Needs {
     fn add(&mut self, draft: &JobSpec) {
-        for field in FIELDS {
-            if !value(field, draft).is_null() {
-                self.fields.insert(field.name());
-            }
-        }
+        self.fields.extend(given(draft).map(|(name, _)| name));
         for (name, text) in &draft.extras {
             // Excludes text with a carriage return, which a reader would take for a line end.
             if !is_free(name) || text.contains('\r') {
@@ -231,43 +214,32 @@ fn in_meta(draft: &JobSpec, is_plain: impl Fn(&str) -> bool) -> String {
     if meta.is_empty() { String::new() } else { Value::from(meta).to_string() }
 }
 
-/// Formats the field as the text of a cell.
-fn cell(field: Field, draft: &JobSpec) -> String {
-    match value(field, draft) {
-        Value::Null => String::new(),
-        Value::String(text) => text,
+/// Formats a value as the text of a cell.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
         other => other.to_string(),
     }
 }
 
-/// Converts the field to JSON. Returns null if the job does not have the field.
-fn value(field: Field, JobSpec { label, request, extras: _, row: _ }: &JobSpec) -> Value {
-    match field {
-        Field::Prompt => json!(request.prompt),
-        Field::NegativePrompt => json!(request.negative_prompt),
-        Field::Provider => json!(request.provider),
-        Field::Model => json!(request.model),
-        Field::Size => json!(request.size.map(|size| size.to_string())),
-        Field::Seed => json!(request.seed),
-        Field::Steps => json!(request.steps),
-        Field::Guidance => json!(request.guidance),
-        Field::ImageUrl if request.image_url.is_empty() => Value::Null,
-        Field::ImageUrl => json!(request.image_url),
-        Field::Loras => loras(&request.loras),
-        Field::Params if request.params.is_empty() => Value::Null,
-        Field::Params => {
-            let params = request.params.iter();
-            params.map(|(name, Json(text))| (name.clone(), serde_json::from_str(text).unwrap_or(Value::Null))).collect()
-        }
-        Field::Id => json!(label),
-        Field::N | Field::Skip => Value::Null,
-    }
+/// Returns the fields that a job has, as JSON.
+fn given(JobSpec { label, request, extras: _, row: _ }: &JobSpec) -> impl Iterator<Item = (&'static str, Value)> {
+    let label = label.as_ref().map(|label| (Field::Id.name(), json!(label)));
+    request.given().map(|(name, given)| (name, value(given))).chain(label)
 }
 
-fn loras(loras: &[Lora]) -> Value {
-    match loras {
-        [] => Value::Null,
-        [Lora { repo, weight: None }] => json!(repo),
-        loras => loras.iter().map(|lora| (lora.repo.clone(), json!(lora.weight))).collect(),
+/// Converts a value to JSON, in the form that a manifest has it.
+fn value(given: RequestValue<'_>) -> Value {
+    match given {
+        RequestValue::Text(text) => json!(text),
+        RequestValue::Whole(number) => json!(number),
+        RequestValue::Real(number) => json!(number),
+        RequestValue::Urls(urls) => json!(urls),
+        RequestValue::Loras([Lora { repo, weight: None }]) => json!(repo),
+        RequestValue::Loras(loras) => loras.iter().map(|lora| (lora.repo.clone(), json!(lora.weight))).collect(),
+        RequestValue::Params(params) => params
+            .iter()
+            .map(|(name, Json(text))| (name.clone(), serde_json::from_str(text).unwrap_or(Value::Null)))
+            .collect(),
     }
 }

@@ -30,6 +30,7 @@ pub mod provider_identity;
 pub mod request;
 #[cfg(feature = "cli")]
 pub(crate) mod request_diff;
+pub(crate) mod request_field;
 pub mod request_limits;
 pub mod shared_rate;
 pub mod snapshot;

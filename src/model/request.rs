@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Name of the field that names a provider.
-const PROVIDER: &str = "provider";
+pub(super) const PROVIDER: &str = "provider";
 
 /// Data that are sent to a provider for one image. Two equal requests are the same work.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -111,37 +111,6 @@ impl ContentHash {
 }
 
 impl Request {
-    /// Returns every field with its name in a manifest, in the manifest's order. `None` means that the field is not given.
-    ///
-    /// This is the one list of the fields: ledger, bodies, metadata and differences are made from it.
-    pub fn fields(&self) -> [(&'static str, Option<RequestValue<'_>>); 11] {
-        let Self { prompt, provider, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } =
-            self;
-        [
-            ("prompt", Some(RequestValue::Text(prompt.into()))),
-            ("negative_prompt", negative_prompt.as_ref().map(|text| RequestValue::Text(text.into()))),
-            (PROVIDER, provider.as_ref().map(|text| RequestValue::Text(text.into()))),
-            ("model", Some(RequestValue::Text(model.into()))),
-            ("size", size.map(|size| RequestValue::Text(size.to_string().into()))),
-            ("seed", seed.map(RequestValue::Whole)),
-            ("steps", steps.map(|steps| RequestValue::Whole(steps.into()))),
-            ("guidance", guidance.map(RequestValue::Real)),
-            ("image_url", (!image_url.is_empty()).then_some(RequestValue::Urls(image_url))),
-            ("loras", (!loras.is_empty()).then_some(RequestValue::Loras(loras))),
-            ("params", (!params.is_empty()).then_some(RequestValue::Params(params))),
-        ]
-    }
-
-    /// Returns the fields that are given and that a provider is told.
-    pub fn told(&self) -> impl Iterator<Item = (&'static str, RequestValue<'_>)> {
-        self.given().filter(|(name, _)| *name != PROVIDER)
-    }
-
-    /// Returns the fields that are given.
-    pub fn given(&self) -> impl Iterator<Item = (&'static str, RequestValue<'_>)> {
-        self.fields().into_iter().filter_map(|(name, value)| Some((name, value?)))
-    }
-
     /// Returns the hash of this request. It does not depend on the spelling in the manifest, nor on columns that are only carried through.
     pub fn content(&self) -> ContentHash {
         let mut canon = CanonicalHasher(blake3::Hasher::new());

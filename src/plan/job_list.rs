@@ -9,7 +9,8 @@ use crate::manifest::error::ManifestError;
 use crate::model::escape::excerpt;
 use crate::model::job::JobSpec;
 use crate::model::price::Price;
-use crate::model::request::{Json, Request};
+use crate::model::request::{Json, Request, RequestValue};
+use crate::model::request_field::{REQUEST_FIELDS, RequestFieldKind};
 use crate::plan::checked_jobs::{CheckedJobs, JobSpecs};
 
 /// Limit on the length of a label and of a column's name, in characters: a label becomes a part of file names.
@@ -107,16 +108,21 @@ impl JobList {
 }
 
 fn check_request(request: &Request, has_default_model: bool) -> Result<(), Problem> {
-    let Request { prompt, model, guidance, loras, params, .. } = request;
+    let Request { prompt, model, loras, params, .. } = request;
     if prompt.trim().is_empty() {
         return Err(("its prompt is empty".to_owned(), "describe the image, or leave the job out"));
     }
     if model.is_empty() && !has_default_model {
         return Err(("it names no model, and the provider has no default".to_owned(), "name its model"));
     }
-    let numbers = guidance.iter().copied().chain(loras.iter().filter_map(|lora| lora.weight));
-    if let Some(number) = numbers.into_iter().find(|number| !number.is_finite()) {
-        return Err((format!("its guidance or the weight of an adapter is {number}"), "give a finite number"));
+    let reals = request
+        .given()
+        .filter_map(|(_, value)| if let RequestValue::Real(number) = value { Some(number) } else { None });
+    let mut numbers = reals.chain(loras.iter().filter_map(|lora| lora.weight));
+    if let Some(number) = numbers.find(|number| !number.is_finite()) {
+        let reals = REQUEST_FIELDS.iter().filter(|field| field.kind == RequestFieldKind::Real).map(|field| field.name);
+        let reals = reals.collect::<Vec<_>>().join(", ");
+        return Err((format!("its {reals} or the weight of an adapter is {number}"), "give a finite number"));
     }
     for (name, Json(text)) in params {
         if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {

@@ -14,6 +14,7 @@ use crate::model::money::{Charge, Money};
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::phase::Phase;
 use crate::model::request::{Json, Lora, Request, RequestValue};
+use crate::model::request_field::{REQUEST_FIELDS, RequestField, RequestFieldKind};
 use crate::model::time::Timestamp;
 
 /// Numbers in the column `phase`, in the order of a job's life. Each kind of ending has its own number, for counting.
@@ -62,24 +63,41 @@ pub(super) fn request_text(request: &Request) -> String {
 /// Parses the request that [`request_text`] wrote; `None` if the text is not a request.
 pub(super) fn request_from(text: &str) -> Option<Request> {
     let map: Map<String, Value> = serde_json::from_str(text).ok()?;
-    let text = |name: &str| map.get(name).and_then(Value::as_str).map(str::to_owned);
-    let whole = |name: &str| map.get(name).and_then(Value::as_u64);
-    let list = |name: &str| map.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut request = Request::default();
+    for field in &REQUEST_FIELDS {
+        match map.get(field.name).filter(|value| !value.is_null()) {
+            Some(value) => set_field(&mut request, field, value)?,
+            // No request is without them.
+            None if matches!(field.name, "prompt" | "model") => return None,
+            None => {}
+        }
+    }
+    Some(request)
+}
+
+/// Sets a field to a value as it is written; `None` if the field cannot have it.
+fn set_field(request: &mut Request, field: &RequestField, value: &Value) -> Option<()> {
     let lora = |pair: &Value| Some(Lora { repo: pair.get(0)?.as_str()?.to_owned(), weight: pair.get(1)?.as_f64() });
     let param = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), Json(pair.get(1)?.as_str()?.to_owned())));
-    Some(Request {
-        prompt: text("prompt")?,
-        provider: text("provider"),
-        model: text("model")?,
-        negative_prompt: text("negative_prompt"),
-        size: text("size").map(|size| size.parse()).transpose().ok()?,
-        seed: whole("seed"),
-        steps: whole("steps").map(u32::try_from).transpose().ok()?,
-        guidance: map.get("guidance").and_then(Value::as_f64),
-        image_url: list("image_url").iter().map(|url| url.as_str().map(str::to_owned)).collect::<Option<_>>()?,
-        loras: list("loras").iter().map(lora).collect::<Option<_>>()?,
-        params: list("params").iter().map(param).collect::<Option<_>>()?,
-    })
+    match field.kind {
+        RequestFieldKind::Text | RequestFieldKind::Name | RequestFieldKind::Size => {
+            field.set(request, RequestValue::Text(value.as_str()?.into()))
+        }
+        RequestFieldKind::Whole => field.set(request, RequestValue::Whole(value.as_u64()?)),
+        RequestFieldKind::Real => field.set(request, RequestValue::Real(value.as_f64()?)),
+        RequestFieldKind::Urls => {
+            let urls = value.as_array()?.iter().map(|url| url.as_str().map(str::to_owned));
+            field.set(request, RequestValue::Urls(&urls.collect::<Option<Vec<_>>>()?))
+        }
+        RequestFieldKind::Loras => {
+            let loras = value.as_array()?.iter().map(lora);
+            field.set(request, RequestValue::Loras(&loras.collect::<Option<Vec<_>>>()?))
+        }
+        RequestFieldKind::Params => {
+            let params = value.as_array()?.iter().map(param);
+            field.set(request, RequestValue::Params(&params.collect::<Option<_>>()?))
+        }
+    }
 }
 
 /// Further columns of a job, and its row.

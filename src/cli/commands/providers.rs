@@ -12,6 +12,7 @@ use crate::description::format::Description;
 use crate::description::schema::schema;
 use crate::description::words::{DoubtClass, Exchange};
 use crate::model::escape::escape;
+use crate::model::request_field::REQUEST_FIELDS;
 use crate::provider::described::check::{CheckReport, check};
 use crate::provider::registry;
 use crate::provider::spec::ProviderSpec;
@@ -138,6 +139,9 @@ fn words(spec: &'static ProviderSpec) -> Vec<String> {
     lines
 }
 
+/// Fields that no description lacks.
+const OF_EVERY_PROVIDER: [&str; 4] = ["prompt", "provider", "model", "params"];
+
 /// Adds the lines about a description.
 fn described(api: &Description, lines: &mut Vec<String>) {
     let hosts: Vec<_> = api.token_hosts.iter().map(ToString::to_string).collect();
@@ -147,8 +151,8 @@ fn described(api: &Description, lines: &mut Vec<String>) {
         Exchange::Answer => "the answer to a submission has the image",
     };
     lines.push(format!("exchange: {shape}"));
-    let fields = ["negative_prompt", "size", "seed", "steps", "guidance", "image_url", "loras"];
-    let (sent, unsent): (Vec<_>, Vec<_>) = fields.into_iter().partition(|field| api.submit.sends(field));
+    let fields = REQUEST_FIELDS.iter().filter(|field| !OF_EVERY_PROVIDER.contains(&field.name)).map(|field| field.name);
+    let (sent, unsent): (Vec<_>, Vec<_>) = fields.partition(|field| api.submit.sends(field));
     lines.extend(row("fields", &sent));
     lines.extend(row("fields that it does not have", &unsent));
     let answer = match api.doubt {

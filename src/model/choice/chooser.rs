@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::model::choice::condition::Condition;
 use crate::model::choice::error::{ChoiceError, VALUES_SHOWN_MAX, shown};
-use crate::model::choice::job_view::{JobField, JobView, Target};
+use crate::model::choice::job_view::{JobView, Target};
 use crate::model::counts::StatusCounts;
 use crate::model::escape::{escape, grouped};
 use crate::model::job::JobId;
@@ -37,7 +37,7 @@ impl ResolvedCondition {
         // These texts often hold commas.
         let is_text = matches!(
             target,
-            Target::Field(JobField::Prompt | JobField::NegativePrompt | JobField::ImageUrl | JobField::Params)
+            Target::Field(field) if field.is_free_text()
         );
         let value = condition.value.as_str();
         let list = value.split(',').map(str::trim).filter(|part| !is_text && value.contains(',') && !part.is_empty());

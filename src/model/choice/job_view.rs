@@ -1,26 +1,28 @@
 //! What a condition compares: the fields and columns of a job, or of a row before its job is known.
 
-use crate::model::job::{Job, JobId, JobSpec};
-use crate::model::request::{Json, Lora, Request, Size};
+use std::iter;
 
-/// Fields of a job that conditions may name, beside the columns of the manifest.
-pub(super) const FIELDS: [(&str, JobField); 15] = [
-    ("prompt", JobField::Prompt),
-    ("negative_prompt", JobField::NegativePrompt),
-    ("provider", JobField::Provider),
-    ("model", JobField::Model),
-    ("size", JobField::Size),
-    ("width", JobField::Width),
-    ("height", JobField::Height),
-    ("seed", JobField::Seed),
-    ("steps", JobField::Steps),
-    ("guidance", JobField::Guidance),
-    ("image_url", JobField::ImageUrl),
-    ("loras", JobField::Loras),
-    ("params", JobField::Params),
-    ("id", JobField::Id),
-    ("row", JobField::Row),
-];
+use crate::model::job::{Job, JobId, JobSpec};
+use crate::model::request::{Json, Lora, Request, RequestValue, Size};
+use crate::model::request_field::{REQUEST_FIELDS, RequestFieldKind};
+
+/// Returns the fields of a job that conditions may name, beside the columns of the manifest.
+pub(super) fn fields() -> impl Iterator<Item = (&'static str, JobField)> {
+    let of_request = REQUEST_FIELDS.iter().flat_map(|field| {
+        let sides: &[_] = match field.kind {
+            RequestFieldKind::Size => &[("width", JobField::Width), ("height", JobField::Height)],
+            RequestFieldKind::Text
+            | RequestFieldKind::Name
+            | RequestFieldKind::Whole
+            | RequestFieldKind::Real
+            | RequestFieldKind::Urls
+            | RequestFieldKind::Loras
+            | RequestFieldKind::Params => &[],
+        };
+        iter::once((field.name, JobField::OfRequest(field.name, field.kind))).chain(sides.iter().copied())
+    });
+    of_request.chain([("id", JobField::Id), ("row", JobField::Row)])
+}
 
 /// Normalizes a name: lower case, without spaces, `-` and `_`.
 pub(super) fn joined(name: &str) -> String {
@@ -30,21 +32,32 @@ pub(super) fn joined(name: &str) -> String {
 /// Field of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JobField {
-    Prompt,
-    NegativePrompt,
-    Provider,
-    Model,
-    Size,
+    /// Field of the request, by its name and kind.
+    OfRequest(&'static str, RequestFieldKind),
     Width,
     Height,
-    Seed,
-    Steps,
-    Guidance,
-    ImageUrl,
-    Loras,
-    Params,
     Id,
     Row,
+}
+
+impl JobField {
+    const fn is_number(self) -> bool {
+        match self {
+            Self::OfRequest(_, kind) => kind.is_number(),
+            Self::Width | Self::Height | Self::Row => true,
+            Self::Id => false,
+        }
+    }
+
+    /// Returns whether the field holds whatever a user writes, so that a message cannot list its values.
+    pub(super) const fn is_free_text(self) -> bool {
+        match self {
+            Self::OfRequest(_, kind) => {
+                matches!(kind, RequestFieldKind::Text | RequestFieldKind::Urls | RequestFieldKind::Params)
+            }
+            Self::Width | Self::Height | Self::Id | Self::Row => false,
+        }
+    }
 }
 
 /// What a condition compares.
@@ -84,27 +97,29 @@ impl<'a> JobView<'a> {
                 extras.iter().find(|(column, _)| column == name).map_or_else(String::new, |(_, text)| text.clone())
             }
             Target::Field(field) => match field {
-                JobField::Prompt => request.prompt.clone(),
-                JobField::NegativePrompt => request.negative_prompt.clone().unwrap_or_default(),
-                JobField::Provider => request.provider.clone().unwrap_or_default(),
-                JobField::Model => request.model.clone(),
-                JobField::Size => text_of(request.size),
+                JobField::OfRequest(name, _) => {
+                    let given = request.given().find(|(given, _)| given == name);
+                    given.map_or_else(String::new, |(_, value)| shown(value))
+                }
                 JobField::Width => text_of(request.size.map(|size| size.width)),
                 JobField::Height => text_of(request.size.map(|size| size.height)),
-                JobField::Seed => text_of(request.seed),
-                JobField::Steps => text_of(request.steps),
-                JobField::Guidance => text_of(request.guidance),
-                JobField::ImageUrl => request.image_url.join(" "),
-                JobField::Loras => {
-                    request.loras.iter().map(|Lora { repo, .. }| repo.as_str()).collect::<Vec<_>>().join(" ")
-                }
-                JobField::Params => {
-                    let params = request.params.iter().map(|(name, Json(value))| format!("{name}={value}"));
-                    params.collect::<Vec<_>>().join(" ")
-                }
                 JobField::Id => label.map_or_else(|| text_of(id), str::to_owned),
                 JobField::Row => text_of(row),
             },
+        }
+    }
+}
+
+/// Returns the text of a value, as conditions compare it.
+fn shown(value: RequestValue<'_>) -> String {
+    match value {
+        RequestValue::Text(text) => text.into_owned(),
+        RequestValue::Whole(number) => number.to_string(),
+        RequestValue::Real(number) => number.to_string(),
+        RequestValue::Urls(urls) => urls.join(" "),
+        RequestValue::Loras(loras) => loras.iter().map(|Lora { repo, .. }| repo.as_str()).collect::<Vec<_>>().join(" "),
+        RequestValue::Params(params) => {
+            params.iter().map(|(name, Json(value))| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
         }
     }
 }
@@ -123,15 +138,12 @@ impl Target {
         };
         text == written
             || match self {
-                Self::Field(JobField::Size) => text.parse::<Size>().is_ok_and(|size| written.parse() == Ok(size)),
-                Self::Field(
-                    JobField::Width
-                    | JobField::Height
-                    | JobField::Seed
-                    | JobField::Steps
-                    | JobField::Guidance
-                    | JobField::Row,
-                ) => number(text).is_some_and(|text| number(written) == Some(text) || is_within(text)),
+                Self::Field(JobField::OfRequest(_, RequestFieldKind::Size)) => {
+                    text.parse::<Size>().is_ok_and(|size| written.parse() == Ok(size))
+                }
+                Self::Field(field) if field.is_number() => {
+                    number(text).is_some_and(|text| number(written) == Some(text) || is_within(text))
+                }
                 Self::Field(_) | Self::Column(_) => false,
             }
     }

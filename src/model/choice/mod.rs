@@ -13,7 +13,7 @@ pub use crate::model::choice::error::ChoiceError;
 pub use crate::model::choice::job_view::JobView;
 
 use crate::model::choice::chooser::{ResolvedCondition, Sample};
-use crate::model::choice::job_view::{FIELDS, Target, joined};
+use crate::model::choice::job_view::{Target, fields, joined};
 use crate::model::counts::StatusCounts;
 
 /// Jobs that a run works on. All others stay outstanding.
@@ -47,8 +47,7 @@ impl JobChoice {
     }
 
     fn target(&self, name: &str, columns: &[String]) -> Result<Target, ChoiceError> {
-        let field =
-            |name: &str| FIELDS.iter().find(|(other, _)| joined(other) == joined(name)).map(|(_, field)| *field);
+        let field = |name: &str| fields().find(|(other, _)| joined(other) == joined(name)).map(|(_, field)| field);
         let used = || {
             let title = self.titles.iter().find(|(title, _)| joined(title) == joined(name));
             title.and_then(|(_, name)| field(name))
@@ -59,7 +58,7 @@ impl JobChoice {
             .or_else(|| used().or_else(|| field(name)).map(Target::Field))
             .or_else(|| column(&|column| joined(column) == joined(name)));
         found.ok_or_else(|| {
-            let fields = FIELDS.iter().map(|(name, _)| (*name).to_owned());
+            let fields = fields().map(|(name, _)| name.to_owned());
             let columns: Vec<_> = columns.iter().cloned().chain(fields).collect();
             let nearest =
                 columns.iter().map(|column| (strsim::damerau_levenshtein(&joined(name), &joined(column)), column));

@@ -6,6 +6,7 @@ use super::*;
 use crate::model::choice::job_view::JobField;
 use crate::model::job::{JobId, JobSpec, ManifestRow};
 use crate::model::request::Request;
+use crate::model::request_field::RequestFieldKind;
 
 fn choice(conditions: &[&str]) -> JobChoice {
     let conditions = conditions.iter().map(|text| text.parse().unwrap()).collect();
@@ -87,7 +88,10 @@ fn a_column_of_the_manifest_comes_before_a_field() {
     let columns = ["model".to_owned(), "Art Style".to_owned()];
     let choice = choice(&["model=x"]);
     assert_eq!(choice.target("model", &columns), Ok(Target::Column("model".into())));
-    assert_eq!(choice.target("Model", &columns), Ok(Target::Field(JobField::Model)));
+    assert_eq!(
+        choice.target("Model", &columns),
+        Ok(Target::Field(JobField::OfRequest("model", RequestFieldKind::Name)))
+    );
     assert_eq!(choice.target("art_style", &columns), Ok(Target::Column("Art Style".into())));
     let Err(ChoiceError::NoColumn { nearest, .. }) = choice.target("art-stlye", &columns) else { panic!() };
     assert_eq!(nearest.as_deref(), Some("Art Style"));
