@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::adaptive_limiter::AdaptiveLimiter;
 use crate::engine::limit_posterior::FirstRefusal;
 use crate::engine::limit_search::{LimitSearch, SearchStep, Stake, SubmitOutlook};
-use crate::engine::submission_order::{SubmissionOrder, Trial};
+use crate::engine::submission_order::{PendingSubmission, SubmissionOrder, Trial};
 use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
 use crate::model::limits::Concurrency;
 use crate::model::time::Moment;
@@ -184,8 +184,9 @@ impl LimitLearner {
         self.limiter.next_at(now).map_or(Ok(()), |next_at| Err(LimitedBy::Rate(next_at)))
     }
 
-    fn outlook<'a>(&self, now: Moment, pending: &'a [Moment]) -> SubmitOutlook<'a> {
-        let n_busy = self.n_accepted_in_flight();
+    fn outlook<'a>(&self, now: Moment, pending: &'a [PendingSubmission]) -> SubmitOutlook<'a> {
+        let n_pending = pending.iter().filter(|pending| pending.is_accepted).count();
+        let n_busy = self.n_accepted_in_flight().saturating_sub(n_pending);
         let elapsed = self.started_at.map_or(0.0, |at| (now - at).as_secs_f64());
         let task = self.task.unwrap_or_else(|| elapsed.max(TASK_MIN));
         SubmitOutlook { now, n_busy, n_undetected: self.undetected(n_busy), pending, stake: self.stake, task }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::engine::limit_posterior::{FirstRefusal, LimitPosterior, TokenBucket};
-use crate::engine::submission_order::Trial;
+use crate::engine::submission_order::{PendingSubmission, Trial};
 use crate::model::time::Moment;
 
 /// Price of a refusal, in jobs that could have been submitted meanwhile.
@@ -107,8 +107,8 @@ pub(crate) struct SubmitOutlook<'a> {
     pub n_busy: usize,
     /// See `n_busy`.
     pub n_undetected: usize,
-    /// Submissions whose answer is awaited: when they left.
-    pub pending: &'a [Moment],
+    /// Submissions that no trial was made of yet.
+    pub pending: &'a [PendingSubmission],
     /// What is at stake.
     pub stake: Stake,
     /// Mean duration of a task in seconds, or the time that the first one has taken so far.
@@ -255,7 +255,11 @@ impl LimitSearch {
         let mut rows: Vec<(TokenBucket, &[f64])> =
             self.posterior.rows().map(|(bucket, weights)| (*bucket, weights)).collect();
         let mut risk = 0.0;
-        for (nth, left_at) in outlook.pending.iter().enumerate() {
+        for (nth, PendingSubmission { left_at, is_accepted }) in outlook.pending.iter().enumerate() {
+            if *is_accepted {
+                rows.iter_mut().for_each(|(bucket, _)| bucket.submitted(*left_at, true));
+                continue;
+            }
             let by_slots = by_slots(nth);
             for (bucket, weights) in &mut rows {
                 let by_rate = bucket.accepts(*left_at);

@@ -24,6 +24,15 @@ pub(crate) struct Trial {
     pub n_undetected: usize,
 }
 
+/// Submission that no trial was made of yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PendingSubmission {
+    /// When it left.
+    pub left_at: Moment,
+    /// Says whether it is known to be accepted.
+    pub is_accepted: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Awaited,
@@ -66,9 +75,14 @@ impl SubmissionOrder {
         number
     }
 
-    /// Returns when the submissions left whose answers are awaited.
-    pub(crate) fn pending(&self) -> Vec<Moment> {
-        self.sent.iter().filter(|sent| sent.answer == Answer::Awaited).map(|sent| sent.left_at).collect()
+    /// Returns the submissions whose answers are awaited, and those that were accepted before the answer to an earlier one.
+    pub(crate) fn pending(&self) -> Vec<PendingSubmission> {
+        let pending = self.sent.iter().filter_map(|sent| match sent.answer {
+            Answer::Awaited => Some(PendingSubmission { left_at: sent.left_at, is_accepted: false }),
+            Answer::Accepted => Some(PendingSubmission { left_at: sent.left_at, is_accepted: true }),
+            Answer::Refused | Answer::Other => None,
+        });
+        pending.collect()
     }
 
     /// Returns whether a submission was refused while the answer to an earlier one is awaited.
@@ -161,9 +175,22 @@ mod tests {
         assert!(taken(&mut order).is_empty() && order.has_refused());
         order.answered(numbers[0], 0, true);
         assert_eq!(taken(&mut order), [(0, true, 0), (1, false, 1)]);
-        assert_eq!(order.pending(), [at(2)]);
+        assert_eq!(order.pending(), [PendingSubmission { left_at: at(2), is_accepted: false }]);
         order.forget(numbers[2]);
         assert!(taken(&mut order).is_empty() && order.pending().is_empty() && !order.has_refused());
+    }
+
+    /// Goal: an acceptance that overtakes an earlier answer is known, and no trial yet. Method: the second of two is accepted first.
+    #[test]
+    fn an_early_acceptance_is_pending_and_known() {
+        let mut order = SubmissionOrder::default();
+        let numbers = [order.sent(at(0), 0), order.sent(at(1), 0)];
+        order.answered(numbers[1], 0, true);
+        let pending = |millis, is_accepted| PendingSubmission { left_at: at(millis), is_accepted };
+        assert_eq!(order.pending(), [pending(0, false), pending(1, true)]);
+        order.answered(numbers[0], 0, true);
+        assert_eq!(taken(&mut order).len(), 2);
+        assert!(order.pending().is_empty());
     }
 
     /// Goal: of those that left together, accepted ones count first. Method: three leave together, and the last one is accepted.
