@@ -22,6 +22,8 @@ const CUT_SHARE: usize = 32;
 
 /// Number of jobs for each slot that repay the refusal of a probe: a probe rarely finds another slot soon after a refusal.
 const REPAID: usize = 60;
+/// The same, for a window below what a search has found: refusals by chance may have cut it.
+const REPAID_BELOW: usize = 3;
 
 /// Limit on the number of tasks in flight.
 ///
@@ -38,6 +40,8 @@ pub(super) struct ConcurrencyWindow {
     cap: usize,
     /// Value of `cap` when the current cuts began.
     top: usize,
+    /// Number of slots that the last search has found; 0 without one.
+    searched: usize,
     max: usize,
     /// Probe budget; `None` before the first refusal.
     account: Option<ProbeBudget>,
@@ -74,7 +78,7 @@ impl ConcurrencyWindow {
             Concurrency::Fixed(n) => (n.get() as usize, n.get() as usize),
             Concurrency::Auto => (FIRST, MAX),
         };
-        Self { cap, top: cap, max, account: None, n_jobs: None }
+        Self { cap, top: cap, searched: 0, max, account: None, n_jobs: None }
     }
 
     /// Sets the number of jobs that are left to submit; `None` if many. Few jobs repay no probe.
@@ -91,7 +95,7 @@ impl ConcurrencyWindow {
     pub(super) fn limit_to(&mut self, slots: usize) {
         // The search has just shown that one more is refused.
         self.cap = slots.min(self.max).max(1);
-        self.top = self.cap;
+        (self.top, self.searched) = (self.cap, self.cap);
         self.account = Some(ProbeBudget { credit: -PRICE, n_paid: 0, n_accepted: 1, ceiling: self.cap });
     }
 
@@ -112,7 +116,8 @@ impl ConcurrencyWindow {
 
     /// Returns how many tasks may be in flight now, if `noise` of them may have ended undetected.
     pub(super) fn room(&self, noise: usize) -> usize {
-        let is_repaid = self.n_jobs.is_none_or(|n_jobs| n_jobs > REPAID * self.cap);
+        let repaid = if self.cap < self.searched { REPAID_BELOW } else { REPAID };
+        let is_repaid = self.n_jobs.is_none_or(|n_jobs| n_jobs > repaid * self.cap);
         let beyond = match self.account.filter(|_| is_repaid) {
             // A limit that has moved is followed by this many tasks at a time.
             Some(account) if account.credit >= PRICE && self.cap > account.ceiling => noise.max(1),

@@ -145,3 +145,16 @@ fn few_jobs_repay_no_probe() {
     };
     assert_eq!([room(Some(100)), room(Some(1000)), room(None)], [4, 5, 5]);
 }
+
+/// Goal: a cut below the slots that a search has found is probed soon, though few jobs are left. Method: two refusals by chance, with fifty jobs left.
+#[test]
+fn a_window_below_what_was_found_is_probed_with_few_jobs_left() {
+    let mut window = ConcurrencyWindow::new(Concurrency::Auto);
+    window.expect_jobs(Some(50));
+    window.limit_to(4);
+    window.accepted(3, 0);
+    window.refused(2, 0, true);
+    assert_eq!((window.cap(), window.room(0)), (2, 2));
+    (0..2).for_each(|_| window.accepted(1, 0));
+    assert_eq!(window.room(0), 3);
+}
