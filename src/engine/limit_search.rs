@@ -52,7 +52,7 @@ const RISK_MAX: f64 = 0.7;
 const ENDS: f64 = 0.5;
 
 /// Maximum number of repetitions for which a wait for the end of a task is charged.
-const CYCLES_MAX: f64 = 20.0;
+const CYCLES_MAX: f64 = 100.0;
 
 /// Shortest duration of a task that counts, in seconds.
 const TASK_MIN: f64 = 0.05;
