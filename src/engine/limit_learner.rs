@@ -17,8 +17,9 @@ const OUT_SOON: usize = 8;
 const OUT_GROWTH: usize = 4;
 const OUT_PART: usize = 6;
 
-/// Consecutive refusals that begin a search.
+/// Consecutive refusals that begin a search: by default, and where the user has limited the tasks in flight.
 const RUN: usize = 2;
+const RUN_TOLD: usize = 4;
 
 /// Number of submissions after which refusals no longer begin a search, and the maximum number of searches.
 const ACCEPTED_MAX: usize = 2_000;
@@ -53,6 +54,7 @@ pub(super) struct LimitLearner {
     n_searches: u32,
     /// Says whether the user has set a limit, so that submissions under way need no proof.
     is_told: bool,
+    is_rate_known: bool,
     n_accepted: usize,
     n_ended: usize,
     n_found: usize,
@@ -77,6 +79,7 @@ impl LimitLearner {
             limiter: AdaptiveLimiter::new(concurrency, is_rate_known),
             search: None,
             n_searches: 0,
+            is_rate_known,
             is_told: is_rate_known || concurrency != Concurrency::Auto,
             n_accepted: 0,
             n_ended: 0,
@@ -169,7 +172,10 @@ impl LimitLearner {
             }
             let pending = self.order.pending();
             return match search.next(&self.outlook(now, &pending)) {
-                SearchStep::Submit(at) if at <= now => Ok(()),
+                // A rate that was found before is kept while slots are searched.
+                SearchStep::Submit(at) if at <= now => {
+                    self.limiter.next_at(now).map_or(Ok(()), |next_at| Err(LimitedBy::Rate(next_at)))
+                }
                 SearchStep::Submit(at) if search.rate().is_some() => Err(LimitedBy::Rate(at)),
                 SearchStep::Submit(at) | SearchStep::End(at) => Err(LimitedBy::Slots(Some(at))),
                 SearchStep::Answer => Err(LimitedBy::Slots(None)),
@@ -215,9 +221,9 @@ impl LimitLearner {
         (is_suspicious && n_out > 0) || (self.is_free() && n_out >= n_max)
     }
 
-    /// Returns whether a search may begin. Where the user has set a limit, refusals are more likely random, and none does.
+    /// Returns whether a search may begin. Where the user has set a rate, refusals are more likely random, and none does.
     fn may_search(&self) -> bool {
-        !self.is_told && self.is_watchful()
+        !self.is_rate_known && self.is_watchful()
     }
 
     /// Returns whether refusals may still show a limit that is not known.
@@ -297,7 +303,7 @@ impl LimitLearner {
 
     /// Begins a search if enough refusals have come one after the other.
     fn begin_search(&mut self, now: Moment) {
-        if self.run.len() < RUN {
+        if self.run.len() < if self.is_told { RUN_TOLD } else { RUN } {
             return;
         }
         let first = FirstRefusal {

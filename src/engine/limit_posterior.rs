@@ -203,6 +203,16 @@ impl LimitPosterior {
         self.buckets.iter().zip(self.weights.chunks(self.slots.len()))
     }
 
+    /// Returns the probability that a submission is accepted, before its answer is weighed.
+    pub fn accepts(&self, trial: &Trial) -> f64 {
+        let by_slots: Vec<f64> = self.slots.iter().map(|slots| slots.accepts(trial)).collect();
+        let accepts = |(bucket, weights): (&TokenBucket, &[f64])| {
+            let free: f64 = weights.iter().zip(&by_slots).map(|(weight, by_slots)| weight * by_slots).sum();
+            bucket.accepts(trial.left_at) * free
+        };
+        self.rows().map(accepts).sum()
+    }
+
     /// Weighs every combination by an answer.
     pub(crate) fn observe(&mut self, trial: Trial) {
         self.trials.push(trial);

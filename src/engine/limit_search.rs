@@ -67,6 +67,10 @@ const GRAIN_SHARE: f64 = 0.01;
 /// Weight of a bucket from which its next token is a moment to consider.
 const CONSIDERED: f64 = 0.0001;
 
+/// Probability of an acceptance from which a refusal is a surprise, and the number of them in a row that no limit in question explains.
+const SURPRISE: f64 = 0.9;
+const SURPRISES_MAX: usize = 3;
+
 /// Answers after which the search ends.
 const TRIALS_MAX: usize = 200;
 
@@ -132,6 +136,8 @@ pub(crate) struct LimitSearch {
     posterior: LimitPosterior,
     n_trials: usize,
     n_accepted: usize,
+    /// Consecutive refusals that were not expected.
+    n_surprises: usize,
     /// Says whether the last answer in order was a refusal.
     is_refused: bool,
     /// Last decision, with the numbers of tasks in flight and of submissions under way for which it was made.
@@ -162,6 +168,7 @@ impl LimitSearch {
             posterior: LimitPosterior::new(first, favour),
             n_trials: 0,
             n_accepted: 0,
+            n_surprises: 0,
             is_refused: true,
             decided: Cell::new(None),
         }
@@ -184,6 +191,8 @@ impl LimitSearch {
         self.n_trials += 1;
         self.n_accepted += usize::from(trial.is_accepted);
         self.is_refused = !trial.is_accepted;
+        let is_surprise = self.is_refused && self.posterior.accepts(&trial) > SURPRISE;
+        self.n_surprises = if is_surprise { self.n_surprises + 1 } else { 0 };
         self.posterior.observe(trial);
         self.decided.set(None);
     }
@@ -302,7 +311,7 @@ impl LimitSearch {
             return Some(FoundLimits::default());
         }
         let likelier = FoundLimits { rate: rate.filter(|_| by_rate > 0.5), slots: slots.filter(|_| by_slots > 0.5) };
-        (self.n_trials >= TRIALS_MAX).then_some(likelier)
+        (self.n_trials >= TRIALS_MAX || self.n_surprises >= SURPRISES_MAX).then_some(likelier)
     }
 }
 

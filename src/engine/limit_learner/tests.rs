@@ -96,6 +96,35 @@ fn hidden_slots_are_found_and_no_rate() {
     }
 }
 
+/// Goal: a slow rate is not taken for slots, whose tasks take longer. Method: a token in 2 s, tasks of 5 s.
+#[test]
+fn a_slow_rate_with_long_tasks_is_not_taken_for_slots() {
+    let run = run(Service { interval: 2000, burst: 1, slots: 0, task: 5000 }, 100);
+    assert!(run.took < 230_000 && run.n_refused <= 14 && run.slots.is_none(), "{run:?}");
+}
+
+/// Goal: slots that are met while a rate is searched, or after it, are found, and the rate is kept. Method: a bucket of four and 50 slots.
+#[test]
+fn slots_besides_a_rate_are_found_with_few_refusals() {
+    for task in [2700, 5000] {
+        let run = run(Service { interval: 50, burst: 4, slots: 50, task }, 200);
+        assert!(run.n_refused <= 20, "tasks of {task} ms: {run:?}");
+    }
+}
+
+/// Goal: the user's number of tasks keeps no search from slots that are fewer, and few refusals by chance begin none. Method: refusals one
+/// after the other.
+#[test]
+fn four_refusals_begin_a_search_where_tasks_are_limited() {
+    let mut learner = LimitLearner::new(Concurrency::Fixed(10.try_into().unwrap()), false);
+    let permits = [0, 1, 2, 3].map(|n| learner.take(at(n), 4));
+    for (n, permit) in permits.into_iter().enumerate() {
+        assert!(learner.search.is_none(), "after {n} refusals");
+        learner.refused(at(40), permit, None);
+    }
+    assert!(learner.search.is_some());
+}
+
 /// Goal: without a limit, nothing holds the submissions back for long. Method: three hundred tasks of a second.
 #[test]
 fn nothing_is_held_back_without_a_limit() {
