@@ -266,7 +266,9 @@ impl LimitSearch {
         let mut risk = 0.0;
         for (nth, PendingSubmission { left_at, is_accepted }) in outlook.pending.iter().enumerate() {
             if *is_accepted {
-                rows.iter_mut().for_each(|(bucket, _)| bucket.submitted(*left_at, true));
+                for (bucket, _) in &mut rows {
+                    bucket.submitted(*left_at, true);
+                }
                 continue;
             }
             let by_slots = by_slots(nth);
