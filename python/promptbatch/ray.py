@@ -29,11 +29,8 @@ __all__ = ["Worker", "WorkerResult", "exit_code", "work"]
 # Of the output of a worker: how many of its last lines are kept, and the longest line that is read.
 N_LINES, LINE_BYTES_MAX = 20, 1 << 20
 
-# Longest pause before a restart, in seconds. The first one is a second, and each is twice the one before.
-RESTART_PAUSE_MAX = 30.0
-
-# How long actors may take to hear that they are to stop.
-STOP_SECONDS = 5.0
+# In seconds: the longest pause before a restart, where the first is 1 s and each is twice the one before; and how long an actor may take to hear that it is to stop.
+RESTART_PAUSE_MAX, STOP_ANSWER_MAX = 30.0, 5.0
 
 # Exit codes of a worker that left well, as somebody asked it to.
 INTERRUPTED = (129, 130, 143)
@@ -98,6 +95,8 @@ class Worker:
             *command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, limit=LINE_BYTES_MAX,
             env={**os.environ, **self._env}, start_new_session=True,
         )
+        if self._is_stopped:  # meanwhile: the program has not begun, and may not hear SIGTERM yet
+            os.killpg(process.pid, signal.SIGKILL)
         assert process.stdout is not None
         async for line in process.stdout:
             self._lines.append(line.decode(errors="replace").rstrip())
@@ -139,11 +138,12 @@ def work(
     try:
         return [_result(run) for run in runs]
     except BaseException:
-        # Workers that wait for a place do not answer.
-        stops = {worker.stop.remote(): run for worker, run in zip(workers, runs)}
-        stopped, _ = ray.wait(list(stops), num_returns=len(stops), timeout=STOP_SECONDS)
+        stops = {worker.stop.remote(): (worker, run) for worker, run in zip(workers, runs)}
+        stopped, silent = ray.wait(list(stops), num_returns=len(stops), timeout=STOP_ANSWER_MAX)
+        for stop in silent:  # such as that of a worker that waits for a place
+            ray.kill(stops[stop][0])
         for stop in stopped:
-            ray.wait([stops[stop]])
+            ray.wait([stops[stop][1]])
         raise
 
 
