@@ -4,6 +4,7 @@ Arguments: the address of the run, whose 200 jobs are pending; the folder of the
 environment has the token. Prints what each worker came to. Any broken promise ends it with an error.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -84,6 +85,20 @@ def check_secrets():
             assert "hunter2" not in str(error), error
         else:
             raise AssertionError("a secret was taken")
+
+
+def check_early_stop():
+    """Goal: a worker that is stopped while its program starts does not work. Method: without Ray, a stop in that moment; a program that
+    goes on finds no run, which is exit code 2."""
+
+    async def stop_early():
+        worker = Worker(["--ledger", LEDGER + "_elsewhere", *FLAGS], ENV, 0)
+        run = asyncio.create_task(worker.run())
+        await asyncio.sleep(0)
+        await worker.stop()
+        return await run
+
+    assert asyncio.run(stop_early()).returncode == 137
 
 
 def check_interrupt():
@@ -176,6 +191,7 @@ def check_logs():
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 ray.init(num_cpus=2, include_dashboard=False, _temp_dir=RAY_FOLDER)
 check_secrets()
+check_early_stop()
 check_useless_restarts()
 check_interrupt()
 check_lost_actor(lambda actor, _: ray.kill(actor))
