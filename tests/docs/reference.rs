@@ -81,7 +81,8 @@ fn every_error_has_a_remedy_in_the_documentation() {
 #[test]
 fn every_message_in_the_documentation_exists() {
     let mut known = String::new();
-    let mut folders = vec![root().join("src"), root().join("tests/process/snapshots"), root().join("tests/snapshots")];
+    let mut folders: Vec<_> =
+        ["src", "python", "tests/process/snapshots", "tests/snapshots"].map(|folder| root().join(folder)).into();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
