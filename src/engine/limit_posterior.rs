@@ -204,7 +204,7 @@ impl LimitPosterior {
     }
 
     /// Returns the probability that a submission is accepted, before its answer is weighed.
-    pub fn accepts(&self, trial: &Trial) -> f64 {
+    pub(crate) fn accepts(&self, trial: &Trial) -> f64 {
         let by_slots: Vec<f64> = self.slots.iter().map(|slots| slots.accepts(trial)).collect();
         let accepts = |(bucket, weights): (&TokenBucket, &[f64])| {
             let free: f64 = weights.iter().zip(&by_slots).map(|(weight, by_slots)| weight * by_slots).sum();
