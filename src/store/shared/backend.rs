@@ -300,7 +300,7 @@ pub trait SharedBackend: Send + Sync {
     /// that is not above that of its last one changes nothing, and reserves none.
     ///
     /// No time is reserved twice, and consecutive times are at least the
-    /// [interval](SharedRate::interval) of the rate apart, whoever reserves them. None is more than [`RESERVED_AHEAD`] from now, and
+    /// [interval](SharedRate::interval) of the rate apart, whoever reserves them. None is more than a second from now, and
     /// none further back than a [burst](SharedRate::reach_back). After a change of the generation, none is reserved that a worker may have
     /// reserved before it.
     ///
