@@ -112,9 +112,10 @@ pub struct TokenRules {
     pub optional: bool,
     /// Public token of users without an account, which is sent if there is no other.
     pub anonymous: String,
-    /// True if the token may travel unencrypted to another machine, if the user names an http address of it.
+    /// True if the token may travel unencrypted to another machine, where the user gives an http address with `--base-url`.
     pub over_http: bool,
-    /// What to do about a token that was refused, in sentences. The first variable and the page are told if it is left out.
+    /// What to do about a token that was refused, in sentences, with `{page}` and `{variable}` for the page and the first variable. Both are
+    /// told if it is left out.
     pub remedy: String,
 }
 

@@ -82,6 +82,7 @@ pub(crate) fn fault(
     let retry_after = answer.retry_after();
     let is_credit = row.is_some_and(|row| row.credit);
     let is_pace = kind == FaultWord::QuotaExhausted && retry_after.is_some_and(|wait| wait < QUOTA_WAIT_MIN);
+    let say = row.map(|row| row.say.as_str()).filter(|say| !say.is_empty());
     let (kind, row) = if is_pace && !is_credit { (FaultWord::Throttled, None) } else { (kind, row) };
     let is_quota = kind == FaultWord::QuotaExhausted && !is_credit;
     let usual = match kind {
@@ -105,7 +106,6 @@ pub(crate) fn fault(
         FaultWord::InDoubt => message + ": it may have been accepted",
         _ => message,
     };
-    let say = row.map(|row| row.say.as_str()).filter(|say| !say.is_empty());
     let message = match say.or(Some(&*api.quota_words.say).filter(|say| is_quota && !say.is_empty())) {
         Some(say) => format!("{message}; {say}"),
         None => message,

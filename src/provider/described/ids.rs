@@ -42,35 +42,63 @@ enum IdValue {
     Unusable,
 }
 
-/// Finds the task id to which these pointers lead in a response body.
+/// Pointer that is followed: its place in the list, and the steps that are left.
+type Wanted<'a> = (usize, &'a [String]);
+
+/// Value that was found, with the place of its pointer in the list.
+type Found = (usize, IdValue);
+
+/// Finds the task id to which these pointers lead in a response body. Of pointers to different names, the first counts that leads to a
+/// value. Values under the same name must agree.
 pub(crate) fn find(body: &[u8], pointers: &[Pointer]) -> IdSearch {
-    search(body, pointers, ID_BYTES_MAX)
+    let name = |place: usize| pointers[place].steps().iter().rfind(|step| *step != "*");
+    search(body, pointers, ID_BYTES_MAX, |first, other| name(first) == name(other))
 }
 
-/// Finds the address to which these pointers lead in a response body.
+/// Finds the address to which the first of these pointers leads that leads to a value.
 pub(crate) fn find_address(body: &[u8], pointers: &[Pointer]) -> IdSearch {
-    search(body, pointers, ADDRESS_BYTES_MAX)
+    search(body, pointers, ADDRESS_BYTES_MAX, |first, other| first == other)
 }
 
-fn search(body: &[u8], pointers: &[Pointer], bytes_max: usize) -> IdSearch {
-    let wanted: Vec<&[String]> = pointers.iter().map(Pointer::steps).filter(|steps| !steps.is_empty()).collect();
-    if wanted.is_empty() {
-        return IdSearch::Nothing;
-    }
+fn search(body: &[u8], pointers: &[Pointer], bytes_max: usize, counts_with: impl Fn(usize, usize) -> bool) -> IdSearch {
+    let all: Vec<Wanted> = pointers.iter().map(Pointer::steps).enumerate().collect();
+    let (whole, wanted): (Vec<Wanted>, Vec<Wanted>) = all.into_iter().partition(|(_, steps)| steps.is_empty());
     let text = String::from_utf8_lossy(body);
     let mut reader = Reader { chars: text.chars(), bytes_max };
     let mut ids = Vec::new();
     // A gateway may join several responses into one body. Their ids may contradict each other.
     loop {
         reader.skip_space();
-        let is_read = match reader.peek() {
-            Some('{' | '[') => reader.below(&wanted, &mut ids),
-            Some(_) | None => None,
+        let mut found = Vec::new();
+        let is_read = match (reader.peek(), whole.first()) {
+            (Some('{' | '['), _) => reader.below(&wanted, &mut found),
+            (Some(_), Some((place, _))) => {
+                found.push((*place, reader.id()));
+                None
+            }
+            (Some(_) | None, _) => None,
         };
+        ids.extend(chosen(found, &counts_with));
         if is_read.is_none() {
             return judge(ids);
         }
     }
+}
+
+/// Returns the values of one text that count: those of the first pointer with a value, and of those that count with it.
+fn chosen(found: Vec<Found>, counts_with: &impl Fn(usize, usize) -> bool) -> impl Iterator<Item = IdValue> {
+    let first = |is_wanted: fn(&IdValue) -> bool| {
+        found.iter().filter(|(_, value)| is_wanted(value)).map(|(place, _)| *place).min()
+    };
+    let said = first(|value| matches!(value, IdValue::Usable(_) | IdValue::Unusable));
+    let first = said.or_else(|| first(|value| matches!(value, IdValue::Blank)));
+    let counting: Vec<IdValue> = match first {
+        None => Vec::new(),
+        Some(first) => {
+            found.into_iter().filter(|(place, _)| counts_with(first, *place)).map(|(_, value)| value).collect()
+        }
+    };
+    counting.into_iter()
 }
 
 fn judge(ids: Vec<IdValue>) -> IdSearch {
@@ -123,7 +151,7 @@ impl Reader<'_> {
     }
 
     /// Collects the ids in a list or map, for pointers that lead into it. Their number of steps limits the depth.
-    fn below(&mut self, wanted: &[&[String]], ids: &mut Vec<IdValue>) -> Option<()> {
+    fn below(&mut self, wanted: &[Wanted], ids: &mut Vec<Found>) -> Option<()> {
         if self.take('{') {
             self.object(wanted, ids)
         } else if self.take('[') {
@@ -134,7 +162,7 @@ impl Reader<'_> {
     }
 
     /// Collects the ids of an object whose `{` has been read, up to its `}`.
-    fn object(&mut self, wanted: &[&[String]], ids: &mut Vec<IdValue>) -> Option<()> {
+    fn object(&mut self, wanted: &[Wanted], ids: &mut Vec<Found>) -> Option<()> {
         loop {
             self.skip_while(|c| is_space(c) || c == ',');
             if self.take('}') {
@@ -158,7 +186,7 @@ impl Reader<'_> {
     }
 
     /// Collects the ids of a list whose `[` has been read, up to its `]`.
-    fn array(&mut self, wanted: &[&[String]], ids: &mut Vec<IdValue>) -> Option<()> {
+    fn array(&mut self, wanted: &[Wanted], ids: &mut Vec<Found>) -> Option<()> {
         for place in 0_usize.. {
             self.skip_while(|c| is_space(c) || c == ',');
             if self.take(']') {
@@ -174,15 +202,19 @@ impl Reader<'_> {
     }
 
     /// Reads the value to which a step leads if `is_here` holds for it, and skips one to which no pointer leads.
-    fn value(&mut self, wanted: &[&[String]], is_here: impl Fn(&str) -> bool, ids: &mut Vec<IdValue>) -> Option<()> {
-        let leads = |(step, _): &(&String, &[String])| *step == "*" || is_here(step);
-        let steps = wanted.iter().filter_map(|steps| steps.split_first());
-        let rest: Vec<&[String]> = steps.filter(leads).map(|(_, rest)| rest).collect();
+    fn value(&mut self, wanted: &[Wanted], is_here: impl Fn(&str) -> bool, ids: &mut Vec<Found>) -> Option<()> {
+        let rest: Vec<(usize, &[String])> = wanted
+            .iter()
+            .filter_map(|(place, steps)| {
+                let (step, rest) = steps.split_first()?;
+                (step == "*" || is_here(step)).then_some((*place, rest))
+            })
+            .collect();
         if rest.is_empty() {
             return self.skip_value();
         }
-        if rest.iter().any(|rest| rest.is_empty()) {
-            ids.push(self.id());
+        if let Some((place, _)) = rest.iter().find(|(_, rest)| rest.is_empty()) {
+            ids.push((*place, self.id()));
             return Some(());
         }
         self.below(&rest, ids)

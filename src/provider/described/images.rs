@@ -88,7 +88,8 @@ fn refusal(api: &Description, reading: &JsonReading) -> Option<(FaultWord, Strin
     words.into_iter().find_map(|word| known(&word).map(|(_, kind)| (*kind, word.clone())))
 }
 
-/// Returns the image of a finished task. Whatever says something at its place is an image, and is counted even if no link leads to it.
+/// Returns the image of a finished task. Whatever says something at its only place is an image, and is counted even if no link leads to it.
+/// Where there are several places, some may have other values, and only links count.
 fn image_of_task(value: &Value, is_only_place: bool) -> Option<ImageText> {
     let link = |text: &str| Some(ImageText::Link(Url(text.to_owned())));
     match value {
@@ -97,12 +98,13 @@ fn image_of_task(value: &Value, is_only_place: bool) -> Option<ImageText> {
         Value::String(text) => match image(value, ImageKind::Link) {
             Some(ImageText::Base64(_)) => link(NO_LINK),
             Some(image) => Some(image),
+            None if !is_only_place => None,
             None if text.len() > LINK_BYTES_MAX => link(NO_LINK),
             None => link(text.trim()),
         },
-        Value::Bool(_) | Value::Number(_) => link(NO_LINK),
-        // Where there are several pointers, another one may lead further.
-        Value::Array(_) | Value::Object(_) => is_only_place.then(|| link(NO_LINK)).flatten(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            is_only_place.then(|| link(NO_LINK)).flatten()
+        }
     }
 }
 

@@ -40,9 +40,14 @@ pub(crate) fn polled(api: &Description, answer: &ApiResponse, task: &TaskId) -> 
     let is_success = (200..300).contains(&answer.status);
     let word = reading.word(&api.poll.status).filter(|_| is_success);
     let asked = Asked::about(AnswerStage::Poll, Some(task));
+    let meaning = |word: &str| {
+        let known = api.poll.words.iter().find(|(name, _)| name.eq_ignore_ascii_case(word.trim()));
+        known.map(|(_, word)| *word)
+    };
+    // A blank word says nothing, unless the description knows it.
+    let word = word.filter(|word| !word.trim().is_empty() || meaning(word).is_some());
     let Some(word) = word else { return error(api, answer, &reading, asked).map(Polled::Status) };
-    let meaning = api.poll.words.iter().find(|(name, _)| name.eq_ignore_ascii_case(word.trim())).map(|(_, word)| *word);
-    match meaning.unwrap_or(TaskWord::Running) {
+    match meaning(&word).unwrap_or(TaskWord::Running) {
         TaskWord::Queued => Ok(Polled::Status(Status::Queued)),
         TaskWord::Running => Ok(Polled::Status(Status::Running)),
         TaskWord::Done => done(api, answer, &reading, task),

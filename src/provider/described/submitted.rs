@@ -5,7 +5,7 @@
 
 use crate::description::error_row::ErrorRow;
 use crate::description::format::Description;
-use crate::description::words::Exchange;
+use crate::description::words::{Exchange, FaultWord};
 use crate::model::outcome::{Fault, FaultKind, TaskId};
 use crate::provider::described::fault::{Asked, fault, quoted, row};
 use crate::provider::described::ids::{self, IdSearch};
@@ -113,6 +113,9 @@ fn as_images(
     let is_success = (200..300).contains(&answer.status);
     let (kind, words) = match images::find(api, reading) {
         ImageSearch::Found(found) => return Ok(Some(SubmittedAs::Images(found))),
+        ImageSearch::Refused(FaultWord::BadOutput, word) if is_success => {
+            (FaultWord::BadOutput, format!("there is no usable image: the answer says {word}"))
+        }
         ImageSearch::Refused(kind, word) if is_success => (kind, format!("the answer says {word}")),
         ImageSearch::Empty(kind) if is_success => match clear_row(api, answer, envelope, model) {
             Some(_) => return Ok(None),
@@ -149,7 +152,7 @@ fn refused(api: &Description, answer: &ApiResponse, envelope: &Envelope, model: 
         (400..500, None) if is_sure && envelope.is_own => (
             FaultKind::Rejected,
             format!(
-                "{}: the description of {} does not say that such an answer is a clear refusal, so it may have been accepted",
+                "{}: {} is not known to refuse with such an answer, so it may have been accepted; check --base-url and the network",
                 told(),
                 api.name
             ),

@@ -1,6 +1,7 @@
 //! Tests of the judgement of answers: every answer that is not surely a refusal leaves doubt, for every built-in description.
 
 mod modelscope;
+mod polls;
 
 use serde_json::{Value, json};
 

@@ -189,7 +189,6 @@ fn an_id_is_found_wherever_a_pointer_leads() {
         ("/data/id", r#"{"data":[{"id":"6"}]}"#),
         ("/id", r#"[{"id":"6"}]"#),
         ("/id/x", r#"{"id":"6"}"#),
-        ("", r#""6""#),
     ] {
         assert_eq!(by(&[pointer], body), IdSearch::Nothing, "{pointer} {body}");
     }
@@ -234,4 +233,39 @@ proptest! {
         in_places(&body);
         in_places(shaped.as_bytes());
     }
+}
+
+/// Goal: several pointers are places of one id, or names of different ids, as an API has them. Method: pointers to one name, and to several.
+#[test]
+fn values_under_one_name_must_agree_and_of_several_names_the_first_counts() {
+    let at = |pointers: &[&str], body: &str| {
+        let pointers: Vec<Pointer> = pointers.iter().map(|text| text.parse().unwrap()).collect();
+        find(body.as_bytes(), &pointers)
+    };
+    let names = ["/task_id", "/output/job", "/id"];
+    for (body, expected) in [
+        (r#"{"id":"request-7","task_id":"t"}"#, one("t")),
+        (r#"{"output":{"job":"j"},"id":"request-7"}"#, one("j")),
+        (r#"{"id":"i"}"#, one("i")),
+        (r#"{"task_id":null,"id":"i"}"#, one("i")),
+        (r#"{"task_id":"","id":"i"}"#, one("i")),
+        (r#"{"task_id":{},"id":"i"}"#, IdSearch::Unusable),
+        (r#"{"task_id":"t"}{"task_id":"u","id":"i"}"#, IdSearch::Several),
+        (r#"{"id":"i","task_id":"t","x"#, one("t")),
+    ] {
+        assert_eq!(at(&names, body), expected, "{body}");
+    }
+    assert_eq!(at(&["/task_id", "/data/*/task_id"], r#"{"task_id":"a","data":[{"task_id":"b"}]}"#), IdSearch::Several);
+    assert_eq!(at(&["/*/id"], r#"[{"id":"a"},{"id":"b"}]"#), IdSearch::Several);
+    let address = |body: &str| find_address(body.as_bytes(), &["/a/url", "/b/url"].map(|text| text.parse().unwrap()));
+    assert_eq!(address(r#"{"b":{"url":"https://b"},"a":{"url":"https://a"}}"#), one("https://a"));
+}
+
+#[test]
+fn an_empty_pointer_leads_to_the_whole_text() {
+    let whole = |body: &str| find(body.as_bytes(), &["".parse().unwrap()]);
+    assert_eq!(
+        (whole("\"task-1\""), whole("\"task-1"), whole("{}")),
+        (one("task-1"), IdSearch::Unusable, IdSearch::Nothing)
+    );
 }
