@@ -20,7 +20,7 @@ use crate::model::storage_url::StorageUrl;
 /// Longest outage that a command waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Size of a part of a larger file, in bytes. Smaller files are written with one request, which replaces no object on its own.
+/// Size of a part of a larger file, in bytes. Smaller files are written with one request, which is conditional where the storage knows that.
 const PART_BYTES: usize = 16 << 20;
 
 /// Objects below an address in object storage, as files.
@@ -45,14 +45,15 @@ impl StoredFiles for ObjectFiles {
         self.worker.wait(async move {
             let at = |cause| StoreError::Io { doing: "read", path: path.clone(), cause };
             let bytes = path.metadata().map_err(at)?.len();
-            if bytes <= PART_BYTES as u64 {
-                return bucket.put(&name, &Bytes::from(std::fs::read(&path).map_err(at)?)).await;
-            }
+            // The name is looked up in any case: some storage writes over objects although it is asked not to.
             match bucket.head(&name).await? {
                 Some(there) if there == bytes => {
                     return Ok(bucket.sha256(&name).await? == Some(sha256(&path).map_err(at)?));
                 }
                 Some(_) => return Ok(false),
+                None if bytes <= PART_BYTES as u64 => {
+                    return bucket.put(&name, &Bytes::from(std::fs::read(&path).map_err(at)?)).await;
+                }
                 None => bucket.upload(&name, &path).await?,
             }
             Ok(bucket.head(&name).await? == Some(bytes))

@@ -36,7 +36,7 @@ pub(super) fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> 
     let (was, wanted) = (state.setting("flags")?, options.flags());
     if options.is_fresh {
         if let Some(place) = &options.place {
-            shard_place::remove_all(place, &state)?;
+            shard_place::remove_all(place, dir, &state)?;
         }
         folder::remove_all(dir, &state)?;
     } else if let Some(was) = was.filter(|was| *was != wanted) {

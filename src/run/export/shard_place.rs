@@ -49,11 +49,17 @@ impl ShardPlace {
     }
 }
 
-/// Removes the shards of an earlier export from the place.
-pub(super) fn remove_all(url: &StorageUrl, state: &ExportRecord) -> Result<(), ExportError> {
+/// Removes the shards of an earlier export from the place. A shard that is not marked as moved is removed if it is the one in the folder: an
+/// interruption may have come before the mark.
+pub(super) fn remove_all(url: &StorageUrl, dir: &Path, state: &ExportRecord) -> Result<(), ExportError> {
     let place = ShardPlace::open(url)?;
-    for (name, _) in state.shards()? {
-        if state.setting(&moved(&name))?.is_some() {
+    for (name, bytes) in state.shards()? {
+        let path = dir.join(&name);
+        let is_own = match state.setting(&moved(&name))? {
+            Some(_) => true,
+            None => path.is_file() && place.files.length(&name)? == Some(bytes) && place.files.create(&name, &path)?,
+        };
+        if is_own {
             place.files.remove(&name)?;
         }
     }

@@ -20,9 +20,13 @@ type Known = (Arc<Mutex<Outbox>>, Arc<RecentTestimonies>);
 pub(super) async fn keep<B: SharedBackend + ?Sized>(link: Arc<Link<B>>, (outbox, testimonies): Known) {
     let every = link.options.renewed_every();
     let mut observer = Observer::new(link.options.ttl, every);
+    let mut is_first = true;
     loop {
-        // A server that does not answer is asked again.
-        drop(testimonies.leave_again(&link).await);
+        // The renewal is more urgent. A server that does not answer is asked again.
+        if is_first || link.is_fenced() || link.has_written_within(every) {
+            drop(testimonies.leave_again(&link).await);
+        }
+        is_first = false;
         sleep(every).await;
         if link.is_fenced() {
             continue;

@@ -125,6 +125,8 @@ impl<B: SharedBackend + ?Sized> SharedLedger<B> {
         let evidence = self.keep_evidence().await;
         let told = async {
             link.call(|backend| backend.testify(link.worker, &evidence)).await?;
+            // The call may have taken long.
+            self.testimonies.keep(link.now(), evidence.clone());
             // The blocks that are left rest, so that the answers under way can be testified too.
             link.call(|backend| backend.leave(link.worker, link.options.ttl)).await
         };
@@ -274,7 +276,9 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
                 testimonies = self.keep_evidence().await;
             }
             self.testimonies.keep(self.link.now(), testimonies.clone());
-            self.link.call(|backend| backend.testify(self.link.worker, &testimonies)).await
+            self.link.call(|backend| backend.testify(self.link.worker, &testimonies)).await?;
+            self.testimonies.keep(self.link.now(), testimonies);
+            Ok(())
         }
         .boxed()
     }

@@ -8,7 +8,7 @@ use crate::model::time::Moment;
 use crate::store::shared::backend::{BackendResult, SharedBackend, Testimony};
 use crate::store::shared::link::Link;
 
-/// Times at which testimonies were first left, by row, number of the submission, and task.
+/// Times at which testimonies were left last, by row, number of the submission, and task.
 type LeftAt = BTreeMap<(i64, u32, TaskId), Moment>;
 
 /// Testimonies of the last minute, of all sessions of one process. A process that was shut out joins again as another worker, which knows
@@ -21,11 +21,11 @@ impl RecentTestimonies {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps testimonies from now on, by row.
+    /// Keeps testimonies for a minute from now on, by row.
     pub(super) fn keep(&self, now: Moment, testimonies: impl IntoIterator<Item = (i64, Testimony)>) {
         let mut left_at = self.left_at();
         for (row, Testimony { n_submits, task }) in testimonies {
-            left_at.entry((row, n_submits, task)).or_insert(now);
+            left_at.insert((row, n_submits, task), now);
         }
     }
 

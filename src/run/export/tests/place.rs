@@ -78,6 +78,14 @@ fn an_interrupted_move_is_resumed() {
 
     fs::write(dir.join(name), &whole[name]).unwrap();
     check("before the file was removed");
+
+    // A new export does not meet what the interrupted one has left.
+    in_record(&unmark);
+    fs::write(dir.join(name), &whole[name]).unwrap();
+    world.make_again("d");
+    let fresh = ExportOptions { is_fresh: true, ..options_of(&world) };
+    assert_eq!(export(&fresh, &mut NoProgress).unwrap().n_images, 4);
+    assert!(shards(&world).len() == 2 && shards(&world)[name] != whole[name]);
 }
 
 /// Goal: no object is replaced, and a loss is told. Method: another object has the name of a shard; a shard is removed, or cut.
