@@ -86,19 +86,13 @@ fn search(body: &[u8], pointers: &[Pointer], bytes_max: usize, counts_with: impl
 }
 
 /// Returns the values of one text that count: those of the first pointer with a value, and of those that count with it.
-fn chosen(found: Vec<Found>, counts_with: &impl Fn(usize, usize) -> bool) -> impl Iterator<Item = IdValue> {
+fn chosen(found: Vec<Found>, counts_with: &impl Fn(usize, usize) -> bool) -> Vec<IdValue> {
     let first = |is_wanted: fn(&IdValue) -> bool| {
         found.iter().filter(|(_, value)| is_wanted(value)).map(|(place, _)| *place).min()
     };
     let said = first(|value| matches!(value, IdValue::Usable(_) | IdValue::Unusable));
-    let first = said.or_else(|| first(|value| matches!(value, IdValue::Blank)));
-    let counting: Vec<IdValue> = match first {
-        None => Vec::new(),
-        Some(first) => {
-            found.into_iter().filter(|(place, _)| counts_with(first, *place)).map(|(_, value)| value).collect()
-        }
-    };
-    counting.into_iter()
+    let Some(first) = said.or_else(|| first(|value| matches!(value, IdValue::Blank))) else { return Vec::new() };
+    found.into_iter().filter(|(place, _)| counts_with(first, *place)).map(|(_, value)| value).collect()
 }
 
 fn judge(ids: Vec<IdValue>) -> IdSearch {

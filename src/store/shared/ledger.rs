@@ -122,23 +122,28 @@ impl<B: SharedBackend + ?Sized> SharedLedger<B> {
             return error;
         }
         let link = &self.link;
-        let evidence = self.keep_evidence().await;
+        let evidence = self.evidence().await;
         let told = async {
-            link.call(|backend| backend.testify(link.worker, &evidence)).await?;
-            // The call may have taken long.
-            self.testimonies.keep(link.now(), evidence.clone());
+            self.leave_testimonies(&evidence).await?;
             // The blocks that are left rest, so that the answers under way can be testified too.
             link.call(|backend| backend.leave(link.worker, link.options.ttl)).await
         };
         told.await.err().unwrap_or(error)
     }
 
-    /// Returns what other workers cannot know of this one's submissions. It is kept, with what the server may still forget.
-    async fn keep_evidence(&self) -> Vec<(i64, Testimony)> {
+    /// Returns what other workers cannot know of this one's submissions. What they know, and the server may forget, is kept.
+    async fn evidence(&self) -> Vec<(i64, Testimony)> {
         let outbox = self.outbox.lock().await;
-        let missing = outbox.evidence();
-        self.testimonies.keep(self.link.now(), outbox.written_evidence().chain(missing.clone()));
-        missing
+        self.testimonies.keep(self.link.now(), outbox.written_evidence());
+        outbox.evidence()
+    }
+
+    /// Leaves testimonies, and keeps them. Their time counts anew from the answer, which may take long.
+    async fn leave_testimonies(&self, testimonies: &[(i64, Testimony)]) -> Result<(), LedgerError> {
+        self.testimonies.keep(self.link.now(), testimonies.iter().cloned());
+        self.link.call(|backend| backend.testify(self.link.worker, testimonies)).await?;
+        self.testimonies.keep(self.link.now(), testimonies.iter().cloned());
+        Ok(())
     }
 
     /// Marks blocks as done in which no event is to be recorded.
@@ -273,12 +278,9 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
         let mut testimonies: Vec<_> = known.collect();
         async move {
             if is_first {
-                testimonies = self.keep_evidence().await;
+                testimonies = self.evidence().await;
             }
-            self.testimonies.keep(self.link.now(), testimonies.clone());
-            self.link.call(|backend| backend.testify(self.link.worker, &testimonies)).await?;
-            self.testimonies.keep(self.link.now(), testimonies);
-            Ok(())
+            self.leave_testimonies(&testimonies).await
         }
         .boxed()
     }
