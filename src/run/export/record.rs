@@ -106,7 +106,7 @@ impl ExportRecord {
     }
 
     /// Removes a setting.
-    #[cfg(test)]
+    #[cfg(all(test, unix, feature = "cloud"))]
     pub(super) fn unset(&self, key: &str) -> Result<(), ExportError> {
         self.change("DELETE FROM settings WHERE key = ?1", [key])
     }

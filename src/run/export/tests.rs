@@ -1,9 +1,8 @@
 //! Tests of exports after edits, damage and crashes: with a real ledger, and with arbitrary bytes as images, hashed correctly.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::{fs, os::unix::fs::MetadataExt};
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -23,6 +22,7 @@ use crate::store::selection::RetrySelection;
 use crate::store::{JobScope, RunWriter, sqlite::SqliteStore};
 
 mod edits;
+#[cfg(feature = "cloud")]
 mod place;
 mod upload;
 
