@@ -26,13 +26,15 @@ const TOP: &str = "\
 Try it, with no account and no cost:
   promptbatch run examples/prompts.yaml --provider simulator
 
-Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong, or the folder
-belongs to another run (nothing was sent), 3 token refused, 4 another process runs this batch, 5
-this part is done and others are outstanding (--limit), 75 stopped before the end (quota, outage,
-a limit on cost, time or failures), 100 some jobs failed, 129, 130 and 143 interrupted.
+Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong, or the
+folder belongs to another run (nothing was sent), 3 token missing or refused, or every job refused
+for the same reason, 4 another process runs this batch, 5 this part is done and others are
+outstanding (--limit, --where, --sample, or a merge with unfinished jobs), 75 stopped before the
+end (quota, outage, a limit on cost, time or failures), 100 some jobs have no image, 129, 130 and
+143 interrupted.
 After 1, 3, 4, 5, 75, 129, 130 and 143, run the same command again to resume.";
 
-/// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
+/// Runs image prompts from a manifest: every paid task ends as a verified file, and an accepted one is never paid for again.
 #[derive(Debug, Parser)]
 #[command(name = "promptbatch", version = env!("PROMPTBATCH_VERSION"), max_term_width = 100, after_help = TOP)]
 pub(super) struct Cli {
@@ -72,7 +74,7 @@ pub(super) enum CliCommand {
     /// Make one run of the parts that several machines have worked on, or bring a shared run back
     #[command(after_help = merge::HELP)]
     Merge(MergeArgs),
-    /// Make jobs again that succeeded, for another image; this is paid for again, and the old image is kept
+    /// Make new images for jobs that succeeded; this is paid for again, and the old images are kept
     #[command(after_help = redo::HELP)]
     Redo(Box<RedoArgs>),
     /// Check every image against its recorded size and sha256

@@ -9,7 +9,9 @@ use crate::cli::output::print_message;
 use crate::run::options::Options;
 
 fn refuse() -> Exit {
-    print_message("error: this build has no shared runs: build the program with --features postgres");
+    print_message(
+        "error: this build has no shared runs: install it with `cargo install --locked --path . --features postgres`",
+    );
     Exit::Usage
 }
 

@@ -19,6 +19,7 @@ use crate::model::price::Price;
 use crate::model::progress::Progress;
 use crate::model::request::Request;
 use crate::model::request_limits::RequestDoubt;
+use crate::model::storage_url::StorageUrl;
 use crate::model::time::Timestamp;
 use crate::provider::spec::ProviderSpec;
 use crate::report::Reporters;
@@ -63,6 +64,8 @@ pub struct RedoPlan {
     pub done: Vec<JobRecord>,
     /// Price of an image: from the caller, else from the last run; `None` if unknown.
     pub price: Option<Price>,
+    /// Address of the images in object storage; `None` if they are in the output folder.
+    pub images: Option<StorageUrl>,
 }
 
 impl RedoPlan {
@@ -99,7 +102,7 @@ fn plan_in(out: &Path, run: &dyn RunReader, names: &[String], price: Option<Pric
     let is_ended = |record: &JobRecord| matches!(record.state.phase, Phase::Finished(_));
     let unfinished = found.iter().filter(|(_, record, _)| !is_ended(record)).filter_map(|(_, _, redone_at)| *redone_at);
     let interrupted: BTreeSet<_> = unfinished.chain(replacing::open_redo(run)?).collect();
-    let mut plan = RedoPlan { jobs: vec![], continued: vec![], done: vec![], price };
+    let mut plan = RedoPlan { jobs: vec![], continued: vec![], done: vec![], price, images: run.images()? };
     for (name, record, redone_at) in found {
         let is_in_interrupted = redone_at.is_some_and(|at| interrupted.contains(&at));
         if !is_in_interrupted {

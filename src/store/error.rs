@@ -54,8 +54,8 @@ pub enum LedgerError {
     },
     /// Older ledger: lacks events that its watermark (`run.mark`) claims.
     #[error(
-        "could not resume {path}: {what}, so it is older than the ledger that was here before (was it restored from a copy, or \
-         was run.db-wal deleted?), and tasks accepted since then would be paid for again; put the newer run.db and run.db-wal back, or use \
+        "could not resume {path}: {what}. run.mark belongs to a newer ledger: was run.db restored from a copy, or run.db-wal \
+         deleted? Tasks accepted since then would be paid for again. Put the newer run.db and run.db-wal back, or use \
          --accept-older-ledger, which treats the jobs that may have been submitted since then as in doubt", path = .path.display()
     )]
     Older {
@@ -127,14 +127,14 @@ pub enum LedgerError {
         remedy: &'static str,
     },
     /// Server of a shared run that gives no answer.
-    #[error("could not reach the server of the shared run at {what}; once it is there, run the same command again")]
+    #[error("could not reach the server of the shared run at {what}; run the same command again when it is reachable")]
     NoAnswer {
         /// Address of the run, without a password, and the problem.
         what: String,
     },
-    /// Lost jobs of a shared run: this process was not heard of for too long, and others have taken its jobs over.
+    /// Lost jobs of a shared run: this process was silent for too long, and others have taken its jobs over.
     #[error(
-        "could not record in {path}: this worker was not heard of for too long, so that the other workers have taken its jobs over; run the \
+        "could not record in {path}: this worker was silent for too long, and other workers have taken its jobs over; run the \
          same command again, and it joins as a new worker", path = .path.display()
     )]
     Fenced {

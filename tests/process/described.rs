@@ -76,7 +76,7 @@ fn the_command_lists_shows_and_checks() {
     let fal = json.as_array().unwrap().iter().find(|object| object["name"] == "fal").unwrap();
     assert_eq!((&fal["exchange"], &fal["doubt"]), (&"task".into(), &"listable".into()));
     let shown = stdout(&bench.output(&["providers", "show", "gemini"]));
-    for words in ["x-goog-api-key", "GOOGLE_API_KEY", "not certain:", "fields that it does not have", "USD"] {
+    for words in ["x-goog-api-key", "GOOGLE_API_KEY", "not certain:", "unsupported fields", "USD"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     let schema: serde_json::Value = serde_json::from_str(&stdout(&bench.output(&["providers", "schema"]))).unwrap();

@@ -356,7 +356,7 @@ fn flags_that_do_not_go_together_are_refused() {
     if !cfg!(feature = "parquet") {
         let output = bench.output(&["export", "out", "--to", "parquet"]);
         expect_code(&output, 2);
-        assert!(stderr(&output).contains("cargo install promptbatch --features parquet"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("cargo install --locked --path . --features parquet"), "{}", stderr(&output));
     }
     insta::assert_snapshot!(said, @r#"
     error: could not use --metadata with webdataset: only imagefolder has a metadata table

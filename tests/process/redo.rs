@@ -271,7 +271,7 @@ fn verify_checks_the_images_that_were_replaced() {
     fs::write(bench.path("out/replaced/images/000001-a-cat.png"), "damaged").unwrap();
     fs::remove_file(bench.path("out/replaced/images/000002-a-dog.png")).unwrap();
     let told = verified();
-    let list = "\n2 replaced images, 2 of them missing or damaged, which nothing can fetch again; copy them back if you have them:\n  \
+    let list = "\n2 replaced images, 2 of them missing or damaged, which cannot be fetched again; copy them back if you have them:\n  \
                 000001 replaced/images/000001-a-cat.png: ";
     assert!(told.starts_with("2 images, all as recorded") && told.contains(list), "{told}");
     assert!(told.contains("\n  000002 replaced/images/000002-a-dog.png: "), "{told}");

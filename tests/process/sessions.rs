@@ -221,7 +221,10 @@ fn jobs_that_are_dropped_while_they_are_paid_for_are_told() {
     bench.csv(2);
     let mut command = bench.run_command("prompts.csv", &["--task-timeout", "1ms", "--resubmits", "0"]);
     let words = stderr(&command.output().unwrap());
-    assert!(words.contains("warning: 1 job no longer in the manifest may be paid for"), "{words}");
+    assert!(
+        words.contains("warning: the tasks of 1 job that left the manifest may be running and paid for"),
+        "{words}"
+    );
 }
 
 /// Goal: a model whose quota is used up holds its own jobs back, and the run ends only when the others are done. Method: six jobs

@@ -73,6 +73,8 @@ fn every_command_finds_the_images_of_a_run_in_a_bucket() {
 
     let redone = output(&bench, &bucket, &["redo", "out", "3", "--new-seed", "--base-url", &url]);
     expect_code(&redone, 0);
+    let kept = format!("the images so far are kept in {URL}/replaced\n");
+    assert!(stderr(&redone).contains(&kept), "{}", stderr(&redone));
     let objects = bucket.objects();
     assert!(objects.contains_key(&format!("replaced/{}", names[2])), "{objects:?}");
     expect_code(&output(&bench, &bucket, &["verify", "out"]), 0);

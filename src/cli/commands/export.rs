@@ -58,16 +58,17 @@ captions     000001-a-golden-cat.png, 000001-a-golden-cat.txt and so on, all in 
 parquet      train-00000.parquet and so on: image (bytes and path) and all columns with their
              types, 100 images per row group
 
-With -o s3://bucket/prefix (gs://, az://, file://), each complete shard is moved there, and replaces no
-object. The record of what is exported stays in OUT/export, and there is no dataset card.
+With -o s3://bucket/prefix (gs://, az://, file://), each complete shard is moved there, and
+replaces no object. The record of what is exported stays in OUT/export, and there is no dataset
+card.
 
 What is exported is recorded beside the folder, in .NAME.promptbatch-export.db: move both together.
 README.md in the folder is a dataset card, with which load_dataset(\"FOLDER\") works too. Once
 you edit it, it stays as it is.
 
-Images in folders are hard links if the disk supports them: the same file under a second name, which
-takes no extra space and must not be changed in place. --copy makes copies. Splits keep the images
-of one job together, not the jobs of one prompt.";
+Images in folders are hard links if the disk supports them: the same file under a second name,
+which takes no extra space and must not be changed in place. --copy makes copies. Splits keep the
+images of one job together, not the jobs of one prompt.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
@@ -268,8 +269,8 @@ fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
     }
     match exported.n_captions_kept {
         0 => (),
-        1 => lines.push("1 caption was edited by hand and is kept; --fresh writes all again".to_owned()),
-        n => lines.push(format!("{} captions were edited by hand and are kept; --fresh writes all again", grouped(n))),
+        1 => lines.push("1 caption was edited by hand and is kept; --fresh overwrites it".to_owned()),
+        n => lines.push(format!("{} captions were edited by hand and are kept; --fresh overwrites them", grouped(n))),
     }
     if exported.n_tables_kept > 0 {
         lines.push(

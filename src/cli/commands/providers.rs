@@ -154,7 +154,7 @@ fn described(api: &Description, lines: &mut Vec<String>) {
     let fields = REQUEST_FIELDS.iter().filter(|field| !OF_EVERY_PROVIDER.contains(&field.name)).map(|field| field.name);
     let (sent, unsent): (Vec<_>, Vec<_>) = fields.partition(|field| api.submit.sends(field));
     lines.extend(row("fields", &sent));
-    lines.extend(row("fields that it does not have", &unsent));
+    lines.extend(row("unsupported fields", &unsent));
     let answer = match api.doubt {
         DoubtClass::Free => "sent again, which costs nothing",
         DoubtClass::Guarded => "sent again with the same id, which the provider recognises",
@@ -168,7 +168,7 @@ fn described(api: &Description, lines: &mut Vec<String>) {
         let (currency, source) = (escape(&prices.currency), escape(&prices.source));
         let says = [&api.accepted.cost, &api.answer.cost].iter().any(|cost| !cost.is_empty());
         if says || !prices.tokens.is_empty() {
-            lines.push(format!("cost: in {currency}, as its answers say it"));
+            lines.push(format!("cost: in {currency}, as reported in responses"));
         }
         if !prices.rows.is_empty() {
             lines.push(format!("prices of an image in {currency} on {} ({source}):", prices.date));

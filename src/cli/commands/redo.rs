@@ -1,4 +1,4 @@
-//! Command `redo`: makes jobs again that succeeded, for another image.
+//! Command `redo`: makes new images for jobs that succeeded.
 
 use std::path::PathBuf;
 
@@ -23,10 +23,11 @@ pub(crate) const HELP: &str = "\
 Examples:
   promptbatch redo out/cats 17 --dry-run                what it would cost; sends and writes nothing
   promptbatch redo out/cats 17 cat-blue --new-seed      two jobs, each with a seed that is drawn
-Each job is submitted again, which is paid for again. The image so far is kept in OUT/replaced and
-in the job's history (`log`); results, gallery and datasets have the new one. If the new one is
-refused or fails, the image so far is current again, and the exit code is 100. After an
-interruption, run the same command again: it continues, and makes no job a second time.";
+Each job is submitted again, which is paid for again. The image so far is kept in OUT/replaced (or
+in replaced/ of the place that --images named) and in the job's history (`log`); results, gallery
+and datasets have the new one. If the new one is refused or fails, the image so far is current
+again, and the exit code is 100. After an interruption, run the same command again: it continues,
+and makes no job a second time.";
 
 #[derive(Debug, Args)]
 pub(crate) struct RedoArgs {
@@ -128,14 +129,17 @@ fn opening(args: &RedoArgs, plan: &RedoPlan) -> Vec<String> {
     if !plan.jobs.is_empty() {
         let cost = match (plan.cost(), &plan.price) {
             (Some(cost), Some(price)) => escape(&cost.with_unit(&price.unit)),
-            (None, _) | (_, None) => "cost unknown; give the price of an image with --price \"2 magicube\"".to_owned(),
+            (None, _) | (_, None) => {
+                "cost unknown; give the price of an image, for example --price '2 magicube'".to_owned()
+            }
         };
         let n = summary::jobs(plan.jobs.len() as u64);
         lines.push(format!("{out}: {doing} {n} again, which is paid for again: {cost}"));
         lines.extend(plan.jobs.iter().take(JOBS_MAX).map(line));
         let n_more = plan.jobs.len().saturating_sub(JOBS_MAX);
         lines.extend((n_more > 0).then(|| format!("  and {n_more} more")));
-        lines.push(format!("the images so far are kept in {out}/replaced"));
+        let place = plan.images.as_ref().map_or_else(|| out.clone(), |place| escape(&place.to_string()));
+        lines.push(format!("the images so far are kept in {place}/replaced"));
     }
     let left = [
         (&plan.continued, "continued, from an interrupted redo"),

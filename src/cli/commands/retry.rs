@@ -40,7 +40,7 @@ pub(crate) struct RetryArgs {
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = failure_kind, env = "PROMPTBATCH_ONLY")]
     pub only: Vec<String>,
 
-    /// Submit them again even if a task may still give the image that is paid for
+    /// Submit them again even if the existing task might still deliver the paid image
     #[arg(long)]
     pub anew: bool,
 

@@ -309,8 +309,8 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
     }
     if start.n_orphaned > 0 {
         print_message(&format!(
-            "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back, without `skip`, \
-             to get the images",
+            "warning: the tasks of {} that left the manifest may be running and paid for, and their images will not be fetched; \
+             to get them, restore the rows (without `skip`)",
             summary::jobs(start.n_orphaned)
         ));
     }

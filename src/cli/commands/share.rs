@@ -14,10 +14,11 @@ pub(crate) const HELP: &str = "\
 Examples:
   promptbatch share out/cats --ledger 'postgres://me@db.example/images?run=cats'
   PGHOST=db.example promptbatch share out/cats --ledger 'postgres://?run=cats'
-All jobs, states and events go to a schema of their own, in one transaction. From then on any number
-of workers work on the run (`promptbatch work`), and the folder is marked: `run`, `retry`, `redo` and
-`verify --repair` refuse it until `promptbatch merge` has brought the run back. Parts of the address
-that are left out come from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE and ~/.pgpass.";
+All jobs, states and events go to a schema of their own, in one transaction. From then on any
+number of workers work on the run (`promptbatch work`), and the folder is marked: `run`, `retry`,
+`redo` and `verify --repair` refuse it until `promptbatch merge` has brought the run back. Parts
+of the address that are left out come from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE,
+PGSSLMODE and ~/.pgpass.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ShareArgs {

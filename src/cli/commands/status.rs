@@ -37,7 +37,7 @@ pub(crate) struct StatusArgs {
     #[arg(value_parser = run_folder_or_ledger())]
     pub out: PathBuf,
 
-    /// Print one JSON object instead of text; for a folder of runs, an object a line, each with its `out`
+    /// Print one JSON object instead of text; for a folder of runs, one object per line, each with its `out`
     #[arg(long)]
     pub json: bool,
 

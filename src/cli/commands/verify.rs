@@ -125,7 +125,7 @@ fn found(verified: &VerifyReport) -> String {
         _ if n_replaced == 0 => (),
         0 => lines.push(format!("{n_replaced} {replaced}, all as recorded")),
         n => lines.push(format!(
-            "{n_replaced} {replaced}, {n} of them missing or damaged, which nothing can fetch again; copy them back if you have them:"
+            "{n_replaced} {replaced}, {n} of them missing or damaged, which cannot be fetched again; copy them back if you have them:"
         )),
     }
     lines.extend(listed(&verified.replaced));

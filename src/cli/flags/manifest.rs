@@ -84,7 +84,7 @@ pub(crate) struct ManifestArgs {
     #[arg(long, env = "PROMPTBATCH_UNIQUE", action = ArgAction::SetTrue)]
     pub unique: bool,
 
-    /// Send the remainder of a division by 2147483648 for every seed above 2147483647, as other programs draw them
+    /// Send seeds above 2147483647, as other programs draw them, modulo 2147483648
     #[arg(long, env = "PROMPTBATCH_FOLD_SEEDS", action = ArgAction::SetTrue)]
     pub fold_seeds: bool,
 
@@ -105,7 +105,7 @@ pub(crate) struct ManifestArgs {
     #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_JOBS")]
     pub max_jobs: Option<u64>,
 
-    /// Do the work in a random order given by this seed, so that a run stopped early is a fair sample; names and results stay in
+    /// Process the jobs in a random order given by this seed, so that a run stopped early is a fair sample; names and results stay in
     /// manifest order
     #[arg(long, value_name = "SEED", env = "PROMPTBATCH_SHUFFLE")]
     pub shuffle: Option<u64>,

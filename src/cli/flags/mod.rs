@@ -104,11 +104,11 @@ impl ConsentArgs {
 /// The pace, and what is done when something goes wrong.
 #[derive(Debug, Args)]
 pub(super) struct PaceArgs {
-    /// Maximum tasks in flight: a number, or `auto` to start low and learn the limit. NAME=N is for one of several providers
+    /// Maximum tasks in flight: a number, or `auto` to start low and learn the limit. NAME=N sets it for one provider
     #[arg(short = 'j', long, value_name = "N|auto", default_value = "auto", env = "PROMPTBATCH_CONCURRENCY")]
     pub concurrency: Vec<NamedValue<Concurrency>>,
 
-    /// Maximum submission rate: 10/s, 30/m, 500/h, 125/d; NAME=RATE is for one of several providers [default: unlimited]
+    /// Maximum submission rate: 10/s, 30/m, 500/h, 125/d; NAME=RATE sets it for one provider [default: unlimited]
     #[arg(long, env = "PROMPTBATCH_RATE")]
     pub rate: Vec<NamedValue<Rate>>,
 
@@ -136,7 +136,7 @@ pub(super) struct PaceArgs {
     #[arg(long, value_name = "N", default_value_t = 2, env = "PROMPTBATCH_RESUBMITS")]
     pub resubmits: u32,
 
-    /// Maximum time of a task, from its acceptance
+    /// Give a task up as lost after the API has reported it running for this long; time offline or in the provider's queue does not count
     #[arg(long, value_name = "D", default_value = "30m", value_parser = duration, env = "PROMPTBATCH_TASK_TIMEOUT")]
     pub task_timeout: Duration,
 
@@ -258,7 +258,7 @@ pub(super) struct ShowArgs {
     #[command(flatten)]
     progress: ProgressArgs,
 
-    /// Print errors only
+    /// Print errors only, and one line if the run stops early or images are missing
     #[arg(short, long, conflicts_with = "verbose", env = "PROMPTBATCH_QUIET")]
     pub quiet: bool,
 

@@ -35,7 +35,7 @@ pub(crate) fn base_url_help() -> String {
 
 pub(crate) fn token_file_help() -> String {
     format!(
-        "File that holds the token, instead of the variable of the provider, such as {}; NAME=FILE is for one of several providers",
+        "File that holds the token, instead of the variable of the provider, such as {}; NAME=FILE sets it for one provider",
         each_api(|api| format!("`{}`", api.token.variables[0]))
     )
 }

@@ -23,7 +23,7 @@ const EXIT_CODES: &str = "
 | 2 | the usage or the manifest is wrong, or the folder belongs to another run; nothing was sent | do what the message says |
 | 3 | the token is missing or refused, or every job is refused for the same reason | correct the token, the address or the model, and run the same command again |
 | 4 | another process is running this batch | wait for its end; `status` shows how far it is |
-| 5 | this part is done, and other jobs are outstanding (`--limit`) | run the same command again for more |
+| 5 | this part is done, and other jobs are outstanding (`--limit`, `--where`, `--sample`, or a merge with unfinished jobs) | run the same command again for more |
 | 75 | stopped before the end: quota, outage, or a limit on cost, time or failures | run the same command again, when the message says so |
 | 100 | finished, and some jobs have no image, or no other one after `redo`, or images on record are not on the disk | `retry`, or `verify` with `--repair` |
 | 129, 130, 143 | interrupted by SIGHUP, SIGINT or SIGTERM | run the same command again |

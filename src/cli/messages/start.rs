@@ -59,8 +59,8 @@ pub(crate) fn leaving_words(jobs: &str, has_new: bool) -> String {
         ""
     };
     format!(
-        "warning: the images of {jobs} leave the results, because rows, or flags such as --set, have changed; they stay in the \
-         folder, and come back with the old rows and flags{both}"
+        "warning: the images of {jobs} are no longer in the results, because rows or flags (such as --set) changed; they stay on \
+         disk, and return with the old rows and flags{both}"
     )
 }
 

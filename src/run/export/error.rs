@@ -117,7 +117,7 @@ pub enum ExportError {
     },
     /// Parquet format, missing in this build of the program.
     #[error(
-        "could not export to parquet: this program was built without it; install it with `cargo install promptbatch --features parquet`"
+        "could not export to parquet: this program was built without it; install it with `cargo install --locked --path . --features parquet`"
     )]
     NoParquet,
 }
