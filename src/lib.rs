@@ -1,6 +1,7 @@
 //! Batch job runner that sends the prompts of a manifest to an image API.
 //!
-//! **Nothing is paid for twice. Nothing finished is lost. Nothing counts as done until it is on disk and verified.**
+//! **An accepted task is never paid for again. Nothing finished is lost. Nothing counts as done until it is on disk and verified.**
+//! A submission whose answer was lost is in doubt, and the caller chooses what happens.
 //!
 //! This page is for programs that embed the library. The manual of the program `promptbatch` is in the folder `docs` of the
 //! repository, and `ARCHITECTURE.md` says how everything is built: the idea, the layers, what survives what, and how to add to it.

@@ -133,7 +133,7 @@ impl ErrorRow {
         self.model_quota || (!model.is_empty() && self.model_quota_words.iter().any(is_said))
     }
 
-    /// Returns the beginning of the message to the user; `None` for the usual one.
+    /// Returns this row's opening for the user message, with the model filled in; `None` for the default opening.
     pub fn lead(&self, model: &str) -> Option<String> {
         (!self.lead.is_empty()).then(|| self.lead.replace(MODEL, model))
     }

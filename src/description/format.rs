@@ -81,7 +81,7 @@ pub struct Description {
     /// Words about a used-up quota.
     #[serde(deserialize_with = "or_default")]
     pub quota_words: QuotaWords,
-    /// Ends of a task that are paid for; only images if it is left out.
+    /// Task outcomes that are billed. If omitted, only tasks that yield an image are.
     pub bills: Vec<Billed>,
     /// Way in which a lost submission is settled.
     pub doubt: DoubtClass,

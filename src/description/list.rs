@@ -41,7 +41,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
         f.write_str("a value or a list of values")
     }
 
-    /// Reads null, with which an extending description empties a list.
+    /// Reads null as an empty list, so that an extending description can clear an inherited one.
     fn visit_unit<E: serde::de::Error>(self) -> Result<List<T>, E> {
         Ok(List::default())
     }

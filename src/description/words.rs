@@ -66,11 +66,11 @@ pub enum AnswerStage {
     Result,
 }
 
-/// What the number is that an error says as its HTTP status.
+/// Which status number inside an error body is accepted as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StatusMark {
-    /// The status of the answer.
+    /// Matches only if the number equals the HTTP status of the response.
     Same,
     /// Any number.
     Given,

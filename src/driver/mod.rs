@@ -55,14 +55,14 @@ pub enum DriveError {
     /// Failure of the ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Failure of the local disk to save an image.
+    /// Failure of the image store (local disk or object storage) to save an image.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// Runs the loop until the engine's last turn. Returns the reason for an early stop; `None` if the run finished.
 ///
-/// The local disk may save no images, or the ledger may load no more jobs. Requests in flight are then still awaited
+/// The image store may save no images, or the ledger may load no more jobs. Requests in flight are then still awaited
 /// and recorded. A lost answer would leave its job in doubt, and the job would be paid for twice.
 pub async fn drive(
     engine: impl Into<Fleet>,
@@ -256,7 +256,7 @@ fn release(events: &[Event], spooled: &mut SpooledTasks, context: &DriverContext
     }
 }
 
-/// Returns the input of a finished task, and keeps the first error of the local disk. Panics are caught inside the
+/// Returns the input of a finished task, and keeps the first error of the image store. Panics are caught inside the
 /// task, and no task is aborted while the loop runs.
 fn returned(done: JoinedTask, broken: &mut Option<DriveError>) -> Input {
     match done.expect("a task of the driver neither panics nor is aborted") {

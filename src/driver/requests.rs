@@ -68,7 +68,7 @@ pub(super) async fn poll(context: DriverContext, batch: Vec<(JobId, TaskId)>) ->
     Input::Polled(jobs.into_iter().zip(answers.into_iter().chain(missing)).collect())
 }
 
-/// Downloads the images of a job. The error is a failure of the local disk, together with the affected job.
+/// Downloads the images of a job. The error is a failure of the image store, together with the affected job.
 pub(super) async fn download(
     context: DriverContext,
     meter: Arc<DownloadMeter>,

@@ -18,7 +18,7 @@ const GAIN_PARTS: u64 = 1000;
 /// Maximum number of consecutive connections whose progress is below that minimum, but not zero.
 const SMALL_GAINS_MAX: u32 = 5;
 
-/// Downloads an image, or its missing bytes. The outer error is a failure of the local disk.
+/// Downloads an image, or its missing bytes. The outer error is a failure of the image store.
 pub(super) async fn image(
     context: &DriverContext,
     meter: &DownloadMeter,

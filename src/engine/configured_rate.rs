@@ -46,7 +46,8 @@ const EPOCH_MICROS: i64 = 2 * 24 * 3600 * 1_000_000;
 pub(crate) struct ConfiguredRate {
     limiter: Limiter,
     clock: EngineClock,
-    /// Cells of a request after a pause: the whole bucket, so that only lateness is compensated, and not idle time.
+    /// Cells (GCRA) charged to the first request after a pause: the full bucket, so that a late timer is made up for and idle time is
+    /// not.
     after_pause: NonZeroU32,
     recent: Option<Recent>,
 }

@@ -26,7 +26,7 @@ impl FifoDetector {
         AcceptOrder(self.n_accepted)
     }
 
-    /// Records the end of a task.
+    /// Records that the task at position `order` ended, `listening` into the evidence time.
     pub(super) fn ended(&mut self, listening: Duration, order: AcceptOrder) {
         self.youngest_ended = self.youngest_ended.max(order);
         self.last_end_at = listening;

@@ -5,7 +5,7 @@
 //!
 //! [`Engine`] has all methods that others call. Behind it is one `state`, and each concern has its file:
 //!
-//! - [`lane`], [`pacer`] and `dispatch`: budgets of one provider's API, the gate of one kind of request, and what leaves now.
+//! - [`lane`], [`pacer`] and `dispatch`: budgets of one provider's API, the pacer of one kind of request, and what leaves now.
 //! - [`configured_rate`] and `reserved_rate`: configured limits, of one process and of several together. `limit_learner`: hidden ones, at
 //!   the start ([`limit_search`], [`limit_posterior`], [`submission_order`]) and later ([`adaptive_limiter`], `concurrency_window`,
 //!   `estimated_rate`, `detection_lag`, `refusal_cause`, `random_refusals`, `throughput_probe`).

@@ -25,7 +25,7 @@ use crate::model::limits::Limits;
 use crate::model::outcome::{Fault, TaskId};
 use crate::model::time::Moment;
 
-/// What an engine knows. Its methods stand in the files of their concerns, and the engine calls them.
+/// What an engine knows. Its methods are in one file per concern, and the engine calls them.
 #[derive(Debug)]
 pub(super) struct EngineState {
     pub(super) limits: Limits,

@@ -68,7 +68,8 @@ pub enum Input {
     Polled(Vec<(JobId, Result<Status, Fault>)>),
     /// Result of a `Download`.
     Downloaded(JobId, Result<Vec<Artifact>, Fault>),
-    /// Failure of the local disk to store the images of a `Download`. The job is not at fault, and no other job could continue either.
+    /// Failure of the image store (local disk or object storage) to save the images of a `Download`. The job is not at fault, and no other
+    /// job could continue either.
     Unsaved(JobId),
     /// Progress of the downloads under way.
     Received(Received),
@@ -109,7 +110,8 @@ pub enum StopReason {
     Failures(u64),
     /// Outage of the provider, for requests of this kind, that has lasted longer than the limit.
     Unreachable(Stage, Fault),
-    /// Local disk that cannot store the images or read the jobs. The driver knows the cause.
+    /// Image store (local disk or object storage) that cannot save the images, or local disk that cannot read the jobs. The driver knows
+    /// the cause.
     Disk,
     /// Cost limit that the next submission could exceed.
     Cost(Box<CostLimitReached>),

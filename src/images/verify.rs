@@ -99,7 +99,7 @@ pub(super) fn kept_names(file_name: &str) -> impl Iterator<Item = String> {
     (1_u64..).map(move |n| if n == 1 { format!("{stem}.{extension}") } else { format!("{stem}.{n}.{extension}") })
 }
 
-/// Returns whether a sidecar file for machines belongs to the image of this task.
+/// Returns whether a JSON sidecar belongs to the image of this task.
 pub(super) fn is_of_task(sidecar: &[u8], task: Option<&TaskId>) -> bool {
     let Ok(Value::Object(fields)) = serde_json::from_slice(sidecar) else { return false };
     task.is_some() && fields.get("task_id").and_then(Value::as_str) == task.map(|task| task.0.as_str())

@@ -37,7 +37,8 @@ pub struct Limits {
     pub retries_max: u32,
     /// Maximum number of resubmissions after a submission that is or may be paid for: in doubt, or task lost.
     pub resubmits_max: u32,
-    /// Maximum time that a task may take from its acceptance.
+    /// Time for which the API may report a task as running before it is given up as lost. Time offline or in the provider's queue does not
+    /// count.
     pub task_timeout: Duration,
     /// Maximum wait that is accepted from a provider's Retry-After or rate-limit header.
     pub wait_max: Duration,
@@ -184,7 +185,8 @@ impl fmt::Display for FailureLimit {
 /// Policy for a submission that may have been accepted and whose answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InDoubtPolicy {
-    /// Submits the job again: once, if that may be paid for twice, and then leaves it to the user; otherwise like any other setback.
+    /// Asks the provider, if it can tell. Otherwise submits the job again: once, if that may be paid for twice, and then leaves it to the
+    /// user; like any other setback, if not.
     Auto,
     /// Submits the job again and counts it: the job may be paid for twice.
     Resubmit,

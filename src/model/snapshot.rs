@@ -117,7 +117,7 @@ pub enum StopCode {
     Failures,
     /// Outage of the provider that has lasted too long.
     Unreachable,
-    /// Local disk that does not store the images.
+    /// Image store (local disk or object storage) that does not save the images.
     Disk,
     /// Cost limit that the next submission could exceed.
     Cost,

@@ -114,7 +114,7 @@ impl Batch {
         self
     }
 
-    /// Sets the provider of the images: one of the table, or [the caller's own](ProviderConfig::with_client).
+    /// Sets the provider of the images: a built-in or described one, or [the caller's own](ProviderConfig::with_client).
     #[must_use]
     pub fn provider(mut self, provider: ProviderConfig) -> Self {
         self.options.provider = provider;

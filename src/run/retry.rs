@@ -26,7 +26,7 @@ pub struct RetryOptions {
     pub out: PathBuf,
     /// Reasons of the failures to retry, as codes of [`FaultKind::code`](crate::model::outcome::FaultKind::code).
     pub codes: Vec<String>,
-    /// Forces a new submission even if a task may still give the image that is paid for.
+    /// Forces a new submission even if the existing task might still deliver the paid image.
     pub force_resubmit: bool,
     /// Access to the provider.
     pub access: Credentials,

@@ -68,7 +68,7 @@ const fn is_limit(stop: &StopReason) -> bool {
 }
 
 impl SessionClock {
-    /// Begins now.
+    /// Starts the session clock.
     pub(super) fn start() -> Self {
         let clock = Clock::system();
         Self { clock, began: clock.now() }

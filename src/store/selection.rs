@@ -14,7 +14,7 @@ pub enum RetrySelection {
     Failed {
         /// Codes of the reasons.
         codes: Vec<String>,
-        /// Forces a new submission even if a task may still give the image that is paid for.
+        /// Forces a new submission even if the existing task might still deliver the paid image.
         force_resubmit: bool,
     },
     /// Jobs with these ids.

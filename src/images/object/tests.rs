@@ -300,8 +300,8 @@ fn inspected(image: &[u8]) -> Artifact {
     checked.artifact("images/000001-a-cat.png".to_owned())
 }
 
-/// Goal: of 20 writers that want 10 keys, one wins each, and the others hear of it. Method: the same names with other bytes, on storage with
-/// conditions and without.
+/// Goal: of 20 concurrent writers of 10 keys, one succeeds per key and the others get 'exists'. Method: the same names with other bytes, on
+/// storage with conditions and without.
 #[tokio::test]
 async fn of_twenty_writers_one_wins_each_of_ten_keys() {
     for is_lying in [false, true] {

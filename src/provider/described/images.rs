@@ -129,7 +129,7 @@ fn image(value: &Value, kind: ImageKind) -> Option<ImageText> {
     }
 }
 
-/// Returns whether the list or map that would have the images is there. Without it, the answer may be of another server.
+/// Returns whether the parent node of an image pointer exists. If not, the response may come from a proxy.
 fn has_parent(pointer: &Pointer, body: &Value) -> bool {
     let parent: Vec<_> = pointer.steps().iter().take_while(|step| *step != "*").collect();
     let n_steps = if parent.len() == pointer.steps().len() { parent.len().saturating_sub(1) } else { parent.len() };

@@ -1,4 +1,4 @@
-//! What a described API cannot do, told before anything is sent: fields that it does not have, and documented limits.
+//! What a described API cannot do, reported before anything is sent: unsupported fields, and documented limits.
 
 use crate::description::format::Description;
 use crate::description::leaf::{Leaf, aspect_ratio};

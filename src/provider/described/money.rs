@@ -46,7 +46,7 @@ pub(crate) fn listed(api: &Description) -> Option<Price> {
     Some(price)
 }
 
-/// Returns the cost that an answer says at these pointers, or that follows from the tokens in it; `None` if it says none.
+/// Reads the cost at these pointers, or computes it from the token counts; `None` if the response has neither.
 pub(crate) fn said(api: &Description, pointers: &[Pointer], answer: &ApiResponse, model: &str) -> Option<Money> {
     let prices = api.prices.as_ref().filter(|prices| !prices.currency.trim().is_empty())?;
     if pointers.is_empty() && prices.tokens.is_empty() {

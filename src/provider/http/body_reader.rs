@@ -20,7 +20,8 @@ const TIMEOUTS_PER_LOOK: u32 = 10;
 /// Longest interval between two checks.
 const LOOK_SPAN_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Factor by which other downloads must be faster. Such a difference shows that the network path can carry more.
+/// How many times faster other downloads must be before a slow one is given up. Such a difference shows that the network path can carry
+/// more.
 const FASTER: f64 = 100.0;
 
 /// Body of an image response.

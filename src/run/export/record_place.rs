@@ -54,7 +54,7 @@ pub(super) fn exists(dir: &Path) -> Result<bool, ExportError> {
     Ok(kind_of(&path_of(dir)?)?.is_some() || kind_of(&dir.join(FORMER_NAME))?.is_some())
 }
 
-/// Creates an empty record, unless there is one. `SQLite` does not say why it could not.
+/// Creates the record file if it is missing: unlike the error of `SQLite`, this one says why it cannot.
 pub(super) fn make_ready(path: &Path) -> Result<(), ExportError> {
     match File::options().write(true).create_new(true).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(at(path)(error)),

@@ -16,7 +16,7 @@ const COST_MIN: f64 = 0.010;
 /// Difference between two costs.
 const COST_STEP: f64 = 0.001;
 
-/// Number of different costs.
+/// Number of different costs that simulated tasks can have.
 const N_COSTS: u32 = 6;
 
 /// Lowest number of tokens, and the difference between two numbers.
@@ -51,7 +51,7 @@ pub(in crate::simulator) fn write_cost(api: &Description, pointers: &[Pointer], 
     }
 }
 
-/// Returns what a submission to this model is billed, as its answers say it; `None` if they do not.
+/// Returns what a submission to this model is billed, as reported in responses; `None` if they do not report it.
 pub(in crate::simulator) fn billed(api: &Description, model: &str, id: &str) -> Option<Amount> {
     let prices = prices(api)?;
     if !api.accepted.cost.is_empty() || !api.answer.cost.is_empty() {

@@ -57,8 +57,7 @@ pub(super) fn diff(content: &Content, rows: Vec<JobSpec>, shown_max: usize, see:
     diff
 }
 
-/// Pairs new jobs with dropped ones: first those with the same name of the user, then those at the same place, unless two
-/// different names tell that they are different jobs.
+/// Pairs new jobs with dropped ones: first by equal user id, then by equal position, unless both have user ids that differ.
 fn pair(unknown: Vec<DiffEntry>, diff: &mut ManifestDiff) {
     let mut unnamed = Vec::new();
     for is in unknown {

@@ -1,4 +1,4 @@
-//! Shared run in PostgreSQL: the server keeps the truth, and any number of workers on any number of machines drive the jobs.
+//! Shared run in PostgreSQL: the server is the source of truth, and any number of workers on any number of machines drive the jobs.
 //!
 //! A run has a schema of its own. It comes from a run folder, by `push`, and goes back into one, through `blocking`. In between each worker drives
 //! the jobs of the blocks that it has claimed, through [`SharedBackend`](crate::store::shared::backend::SharedBackend).

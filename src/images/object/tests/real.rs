@@ -1,4 +1,4 @@
-//! Tests against a real storage, whose address is in the environment: by hand, with one server after the other.
+//! Tests against real object storage (`PROMPTBATCH_TEST_STORAGE`); run by hand, one server at a time.
 
 use super::*;
 
