@@ -12,7 +12,7 @@ use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::outcome::{Fault, FaultKind};
 use promptbatch::model::time::{Moment, Timestamp};
 
-/// Median duration of a task, in seconds. `SIGMA` is the standard deviation of the logarithm.
+/// Default of the median duration of a task, in seconds. `SIGMA` is the standard deviation of the logarithm.
 const LATENCY: f64 = 5.0;
 const SIGMA: f64 = 0.3;
 
@@ -26,15 +26,32 @@ const UNHEARD: f64 = 0.1;
 const GRAIN_MICROS: i64 = 1000;
 
 /// Refusals of the simulated service.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Service {
     /// Share of submissions that the service refuses at random.
     pub chance: f64,
     /// Rate limit in addition, which allows bursts of one second's worth. `None` means no limit.
     pub rate: Option<Rate>,
+    /// Number of tasks that run at the same time. `None` means no limit.
+    pub slots: Option<usize>,
+    /// Median duration of a task, in seconds.
+    pub task: f64,
     /// Retry-After of every refusal. `None` means that there is no such header.
     pub retry_after: Option<Duration>,
     pub seed: u64,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self { chance: 0.0, rate: None, slots: None, task: LATENCY, retry_after: None, seed: 0 }
+    }
+}
+
+impl Service {
+    /// Returns the mean number of tasks that one slot completes in a second.
+    pub fn ends_per_slot(self) -> f64 {
+        1.0 / (self.task * (SIGMA * SIGMA / 2.0).exp())
+    }
 }
 
 /// Numbers of submissions and acceptances.
@@ -47,7 +64,11 @@ pub struct Count {
 #[derive(Clone, Copy)]
 enum What {
     Refused(SubmitPermit),
+    /// Acceptance, and the time from then to the end of the task, in seconds.
     Accepted(SubmitPermit, f64),
+    /// End of a task, which frees its slot.
+    Freed,
+    /// End of a task as the lane learns of it.
     Ended(f64),
 }
 
@@ -83,28 +104,55 @@ struct World {
     now: i64,
     /// Time at which the service's token bucket is full again, in microseconds.
     full_at: i64,
+    n_busy: usize,
     count: Count,
 }
 
 /// Simulates `end` seconds, and counts what happens after the first `warm_up` seconds.
 pub fn play(service: Service, limits: &Limits, warm_up: u32, end: u32) -> Count {
-    let mut world = World {
-        service,
-        lane: Lane::new(&Limits { seed: service.seed, ..limits.clone() }),
-        rng: fastrand::Rng::with_seed(service.seed),
-        events: BinaryHeap::new(),
-        n_events: 0,
-        now: 0,
-        full_at: 0,
-        count: Count::default(),
-    };
-    world.play_until(i64::from(warm_up) * 1_000_000);
-    world.count = Count::default();
-    world.play_until(i64::from(end) * 1_000_000);
-    world.count
+    World::new(service, limits).count_between(warm_up, end)
+}
+
+/// Simulates `span` seconds with each of these numbers of slots, and counts what happens after the first `warm_up` seconds of each.
+pub fn play_moves<const N: usize>(
+    service: Service,
+    limits: &Limits,
+    slots: [usize; N],
+    warm_up: u32,
+    span: u32,
+) -> [Count; N] {
+    let mut world = World::new(service, limits);
+    let mut began = 0;
+    slots.map(|n| {
+        world.service.slots = Some(n);
+        let count = world.count_between(began + warm_up, began + span);
+        began += span;
+        count
+    })
 }
 
 impl World {
+    fn new(service: Service, limits: &Limits) -> Self {
+        Self {
+            service,
+            lane: Lane::new(&Limits { seed: service.seed, ..limits.clone() }),
+            rng: fastrand::Rng::with_seed(service.seed),
+            events: BinaryHeap::new(),
+            n_events: 0,
+            now: 0,
+            full_at: 0,
+            n_busy: 0,
+            count: Count::default(),
+        }
+    }
+
+    fn count_between(&mut self, begin: u32, end: u32) -> Count {
+        self.play_until(i64::from(begin) * 1_000_000);
+        self.count = Count::default();
+        self.play_until(i64::from(end) * 1_000_000);
+        self.count
+    }
+
     fn play_until(&mut self, end: i64) {
         while self.now < end {
             let wake = self.submit_all();
@@ -139,14 +187,20 @@ impl World {
             };
             self.count.submits += 1;
             let answer = ANSWER * (0.8 + 0.4 * self.rng.f64());
-            if self.rng.f64() < self.service.chance || !self.has_token() {
+            if self.rng.f64() < self.service.chance || !self.has_slot() || !self.has_token() {
                 self.after(answer, What::Refused(ticket));
             } else {
                 self.count.accepted += 1;
-                let task = LATENCY * (SIGMA * self.normal()).exp();
-                self.after(answer, What::Accepted(ticket, task));
+                let task = self.service.task * (SIGMA * self.normal()).exp();
+                self.n_busy += 1;
+                self.after(task, What::Freed);
+                self.after(answer, What::Accepted(ticket, (task - answer).max(0.0)));
             }
         }
+    }
+
+    fn has_slot(&self) -> bool {
+        self.service.slots.is_none_or(|slots| self.n_busy < slots)
     }
 
     /// Takes a token from the service's bucket. Returns `false` if there is none.
@@ -174,6 +228,7 @@ impl World {
                 let took = task - UNHEARD * (1.0 - self.rng.f64()).ln();
                 self.after(took, What::Ended(took));
             }
+            What::Freed => self.n_busy -= 1,
             What::Ended(took) => {
                 self.lane.task_done(now, Duration::from_secs_f64(took), Duration::from_secs_f64(UNHEARD));
                 self.lane.task_ended();

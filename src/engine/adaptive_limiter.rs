@@ -14,6 +14,7 @@ use crate::engine::detection_lag::DetectionLag;
 use crate::engine::estimated_rate::EstimatedRate;
 use crate::engine::limit_search::FoundLimits;
 use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::recent_answers::RecentAnswers;
 use crate::engine::refusal_cause::{Hypothesis, LimitsBeforeCut, RefusalCause};
 use crate::engine::submit_permit::{RefusalReaction, SubmitPermit};
 use crate::engine::throughput_probe::ThroughputProbe;
@@ -32,8 +33,6 @@ const AT_MOST: f64 = 2.0;
 const LESS: f64 = 0.93;
 /// Ratio from which a mean acceptance rate disproves a rate: bursts cannot explain it.
 const FASTER: f64 = 2.0;
-/// Consecutive refusals, at fewer and fewer tasks in flight, after which a missing slot is the cause. Also limits undecided refusals.
-const PATIENCE: u32 = 4;
 
 /// Limiter that estimates both limits, and which of them refuses.
 #[derive(Debug)]
@@ -47,6 +46,7 @@ pub(crate) struct AdaptiveLimiter {
     /// Estimate of the tasks in flight that have ended undetected.
     unheard: DetectionLag,
     chance: RandomRefusalTest,
+    recent: RecentAnswers,
     /// Limits before the last cuts; `None` before the first cut.
     before: Option<LimitsBeforeCut>,
     /// Moment of the last refusal that was the first of its burst.
@@ -73,6 +73,7 @@ impl AdaptiveLimiter {
             case: None,
             unheard: DetectionLag::default(),
             chance: RandomRefusalTest::new(),
+            recent: RecentAnswers::default(),
             before: None,
             refused_at: None,
             beyond_at: None,
@@ -220,6 +221,7 @@ impl AdaptiveLimiter {
     /// Records an accepted submission.
     pub(crate) fn accepted(&mut self, now: Moment, ticket: SubmitPermit) {
         self.n_refusals = 0;
+        self.recent.accepted(ticket.n_others());
         self.chance.accepted();
         let since = self.rate.since_accepted(now);
         self.rate.accepted(now);
@@ -243,6 +245,8 @@ impl AdaptiveLimiter {
 
     /// Records a refused submission and returns the reaction; `None` if an earlier refusal of the same burst already counted.
     pub(crate) fn refused(&mut self, now: Moment, ticket: SubmitPermit) -> Option<RefusalReaction> {
+        let is_random = self.is_random(now, ticket.n_others());
+        self.recent.refused(ticket.n_others(), ticket.n_others() >= self.window.cap());
         let is_late = self.refused_at.is_some_and(|at| ticket.left_at() <= at);
         if is_late && !self.chance.is_presumed() {
             self.window.refused_too();
@@ -253,11 +257,18 @@ impl AdaptiveLimiter {
             RefusalVerdict::Chance => return Some(RefusalReaction::Chance),
             RefusalVerdict::Limit { n_before } => n_before,
         };
+        if is_random {
+            if self.recent.count_random() && self.reason == Some(RefusalCause::Rate) {
+                self.chance.prove_by_singles();
+            }
+            return Some(RefusalReaction::Chance);
+        }
         if is_late {
             self.window.refused_too();
             return None;
         }
         self.refused_at = Some(now);
+        self.recent.count_limit();
         self.n_refusals += 1;
         self.n_at_most = if ticket.n_others() >= self.n_others_max { self.n_at_most + 1 } else { 0 };
         self.n_others_max = 0;
@@ -277,6 +288,18 @@ impl AdaptiveLimiter {
             (0..n_before).for_each(|_| self.window.refused_too());
         }
         Some(if self.n_refusals > 1 { RefusalReaction::Wait } else { RefusalReaction::Cut })
+    }
+
+    /// Returns whether neither the slots nor the rate explain a refusal with `n_others` other tasks in flight: as many are usually accepted,
+    /// at a rate that was accepted for long.
+    fn is_random(&self, now: Moment, n_others: usize) -> bool {
+        let is_within = n_others < FEW && self.recent.are_accepted(n_others);
+        let is_below_rate = self.recent.are_accepted(0) && self.rate.is_slow() && !self.rate.is_grown(now);
+        match self.reason {
+            Some(RefusalCause::Window) => is_within,
+            Some(RefusalCause::Rate) => is_below_rate,
+            None => is_within && self.window.is_found() && (is_below_rate || self.rate.believed(now).is_none()),
+        }
     }
 
     /// Reverts cuts that did not help.
@@ -306,15 +329,7 @@ impl AdaptiveLimiter {
             n if n < top => LoadLevel::Within,
             _ => LoadLevel::Unclear,
         });
-        match (self.reason, rate, window) {
-            (_, Some(LoadLevel::Beyond), None)
-            | (Some(RefusalCause::Rate) | None, Some(LoadLevel::Beyond), Some(_)) => LoadLevel::Beyond,
-            (_, _, Some(LoadLevel::Beyond)) => LoadLevel::Beyond,
-            (Some(RefusalCause::Rate), Some(load), _) | (_, Some(load), None) => load,
-            (Some(RefusalCause::Window), _, Some(load)) | (_, None, Some(load)) => load,
-            (None, Some(LoadLevel::Within), Some(LoadLevel::Within)) => LoadLevel::Within,
-            (None, Some(_), Some(_)) | (_, None, None) => LoadLevel::Unclear,
-        }
+        RefusalCause::load(self.reason, rate, window)
     }
 
     /// Cuts the limit that refused, or both if the cause is unknown.
@@ -346,6 +361,9 @@ impl AdaptiveLimiter {
         if n_others == 0 {
             return Some(RefusalCause::Rate);
         }
+        if n_others < FEW && self.recent.show_slots(n_others) {
+            return Some(RefusalCause::Window);
+        }
         if self.case.is_none() && !self.chance.is_presumed() && self.rate.believed(now).is_some() {
             let n_undetected = self.noise(n_others);
             let cause = RefusalCause::beside_rate(now, permit, &self.window, &self.rate, n_undetected);
@@ -354,28 +372,13 @@ impl AdaptiveLimiter {
             }
         }
         if let Some(case) = &self.case {
-            let doubt = self.doubt(n_others);
-            return match case.n_others_max {
-                Some(max) if max >= n_others + doubt || n_others + doubt < case.n_others => Some(RefusalCause::Rate),
-                Some(_) if doubt == 0 || case.n_undecided >= PATIENCE => Some(RefusalCause::Window),
-                // The previous cause still applies, as long as nothing contradicts it.
-                Some(_) => self.reason.filter(|reason| *reason == RefusalCause::Rate && self.rate.explains(now)),
-                // Tasks ended and that did not help. Time may help, for some refusals.
-                None if n_others < case.n_others && self.n_refusals < PATIENCE => None,
-                // Without any comparable knowledge, the rate is a guess, and may have been tested too soon.
-                None if self.n_refusals < PATIENCE - 1 && self.is_news(case) => None,
-                None => Some(RefusalCause::Window),
-            };
+            let reason = self.reason.filter(|reason| *reason == RefusalCause::Window || self.rate.explains(now));
+            return case.judge(n_others, self.doubt(n_others), self.n_refusals, self.reason, reason);
         }
         self.reason.filter(|reason| match reason {
             RefusalCause::Rate => (self.n_at_most < 2 || n_others > FEW) && self.rate.explains(now),
             RefusalCause::Window => self.window.explains(n_others),
         })
-    }
-
-    /// Returns whether nothing known so far predicted this case.
-    const fn is_news(&self, case: &Hypothesis) -> bool {
-        self.reason.is_none() || (case.n_others + 1) * 4 < case.window_before.cap()
     }
 
     fn open_case(&mut self, now: Moment, n_others: usize) {

@@ -222,6 +222,11 @@ impl EstimatedRate {
         self.now(now).is_some_and(|rate| rate > GROWN_MIN * self.proven)
     }
 
+    /// Returns whether the rate is so low that it is used for long before it grows.
+    pub(super) fn is_slow(&self) -> bool {
+        self.base.is_some_and(|base| base < SLOW)
+    }
+
     /// Returns whether nothing but the rate holds the submissions back.
     pub(super) fn is_used(&self, now: Moment) -> bool {
         self.now(now).is_some_and(|rate| self.lately(now) >= USED_ALONE * rate)

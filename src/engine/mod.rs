@@ -49,6 +49,7 @@ pub(crate) mod pacer;
 mod polling;
 mod quota_hint;
 mod random_refusals;
+mod recent_answers;
 mod recovery;
 mod refusal_cause;
 mod refusals;

@@ -47,6 +47,9 @@ const TRUST_PROOF: f64 = 6.0;
 const TRUST_MAX: f64 = 8.0;
 const TRUST_LOST: f64 = 0.75;
 
+/// Random share that is assumed if single refusals have proved it. It is low, because a limit may have caused some of them.
+const SHARE_BY_SINGLES: f64 = 0.02;
+
 /// Random share up to which an alarm costs a whole unit of trust. Above it the cost falls, down to `ALARM_COST_MIN`: alarms among many
 /// random refusals are expected.
 const RARE: f64 = 0.01;
@@ -253,10 +256,19 @@ impl RandomRefusalTest {
         if self.useless <= USELESS_CUTS || self.cuts.share() >= SHARE_MAX {
             return false;
         }
-        self.seen = Count { answers: 2.0 * FIRST_ANSWERS, refused: 2.0 * FIRST_ANSWERS * self.cuts.share() };
+        self.prove_share(self.cuts.share());
+        true
+    }
+
+    /// Records that enough refusals were random for a proof, as no limit explains them.
+    pub(super) fn prove_by_singles(&mut self) {
+        self.prove_share(SHARE_BY_SINGLES);
+    }
+
+    fn prove_share(&mut self, share: f64) {
+        self.seen = Count { answers: 2.0 * FIRST_ANSWERS, refused: 2.0 * FIRST_ANSWERS * share.min(SHARE_MAX) };
         (self.suspicion, self.suspect) = (0.0, Count::default());
         self.prove();
-        true
     }
 
     fn prove(&mut self) {

@@ -5,8 +5,12 @@
 
 use crate::engine::concurrency_window::ConcurrencyWindow;
 use crate::engine::estimated_rate::EstimatedRate;
+use crate::engine::random_refusals::LoadLevel;
 use crate::engine::submit_permit::SubmitPermit;
 use crate::model::time::Moment;
+
+/// Consecutive refusals, at fewer and fewer tasks in flight, after which a missing slot is the cause. Also limits undecided refusals.
+const PATIENCE: u32 = 4;
 
 /// Limit that causes a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,51 @@ pub(super) struct Hypothesis {
     pub rate_before: EstimatedRate,
 }
 
+impl Hypothesis {
+    /// Returns the cause of a further refusal with `n_others` other tasks in flight, of which `doubt` may have ended undetected; `None` if it
+    /// is not known. `n_refusals` have come in a row. The previous cause is `before`; `lasting` is the same, as long as nothing contradicts it.
+    pub(super) fn judge(
+        &self,
+        n_others: usize,
+        doubt: usize,
+        n_refusals: u32,
+        before: Option<RefusalCause>,
+        lasting: Option<RefusalCause>,
+    ) -> Option<RefusalCause> {
+        match self.n_others_max {
+            Some(max) if max >= n_others + doubt || n_others + doubt < self.n_others => Some(RefusalCause::Rate),
+            Some(_) if doubt == 0 || self.n_undecided >= PATIENCE => Some(RefusalCause::Window),
+            Some(_) => lasting.filter(|cause| *cause == RefusalCause::Rate),
+            // Tasks ended and that did not help. Time may help, for some refusals.
+            None if n_others < self.n_others && n_refusals < PATIENCE => None,
+            // Without any comparable knowledge, the rate is a guess, and may have been tested too soon.
+            None if n_refusals < PATIENCE - 1 && self.is_news(before) => None,
+            None => Some(RefusalCause::Window),
+        }
+    }
+
+    /// Returns whether nothing known so far predicted this case.
+    const fn is_news(&self, before: Option<RefusalCause>) -> bool {
+        before.is_none() || (self.n_others + 1) * 4 < self.window_before.cap()
+    }
+}
+
 impl RefusalCause {
+    /// Returns how the load at a refusal compares with the known limits, by the limit that refuses, if known. `rate` and `window` compare it
+    /// with one of them.
+    pub(super) fn load(reason: Option<Self>, rate: Option<LoadLevel>, window: Option<LoadLevel>) -> LoadLevel {
+        match (reason, rate, window) {
+            (_, Some(LoadLevel::Beyond), None) | (Some(Self::Rate) | None, Some(LoadLevel::Beyond), Some(_)) => {
+                LoadLevel::Beyond
+            }
+            (_, _, Some(LoadLevel::Beyond)) => LoadLevel::Beyond,
+            (Some(Self::Rate), Some(load), _) | (_, Some(load), None) => load,
+            (Some(Self::Window), _, Some(load)) | (_, None, Some(load)) => load,
+            (None, Some(LoadLevel::Within), Some(LoadLevel::Within)) => LoadLevel::Within,
+            (None, Some(_), Some(_)) | (_, None, None) => LoadLevel::Unclear,
+        }
+    }
+
     /// Returns the cause of the refusal of a submission where a rate is known; `None` if neither limit explains it better. So many tasks in
     /// flight may have ended undetected.
     pub(super) fn beside_rate(

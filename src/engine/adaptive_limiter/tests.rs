@@ -21,6 +21,9 @@ struct Provider {
     /// End times of the tasks in flight, in milliseconds.
     ends_at: std::collections::VecDeque<i64>,
     closed_until: i64,
+    /// Share of submissions that is refused at random besides.
+    chance: f64,
+    rng: fastrand::Rng,
     n_accepted: usize,
     n_refused: usize,
 }
@@ -37,6 +40,8 @@ impl Provider {
             burst: per_second.max(1.0),
             ends_at: <_>::default(),
             closed_until: 0,
+            chance: 0.0,
+            rng: fastrand::Rng::with_seed(7),
             n_accepted: 0,
             n_refused: 0,
         }
@@ -66,7 +71,8 @@ impl Provider {
             return false;
         }
         let ticket = self.learner.take(at(now), n_others);
-        if n_others < self.places && self.tokens >= 1.0 {
+        let is_lucky = self.chance == 0.0 || self.rng.f64() >= self.chance;
+        if n_others < self.places && self.tokens >= 1.0 && is_lucky {
             self.tokens -= 1.0;
             self.n_accepted += 1;
             let nth = i64::try_from(self.n_accepted).unwrap_or(0);
@@ -259,4 +265,38 @@ fn slots_beside_a_known_rate_are_used() {
     provider.play(60..360);
     let used = ratio(provider.n_accepted * 5, 300 * 50);
     assert!(used >= 0.9 && provider.refused() <= 0.05, "{used}, {}", provider.refused());
+}
+
+#[test]
+fn few_slots_are_used_besides_random_refusals() {
+    for (places, chance) in [(1, 0.05), (4, 0.01), (4, 0.05), (4, 0.1), (10, 0.1)] {
+        let mut provider = Provider { spread_millis: 500, chance, ..Provider::new(2000, places, NO_RATE) };
+        provider.play(0..60);
+        provider.play(60..1260);
+        let used = ratio(provider.n_accepted, places * 600);
+        assert!(used > 0.9, "{places} slots, chance {chance}: {used}");
+        assert!(provider.refused() < chance + 0.06, "{places} slots, chance {chance}: {}", provider.refused());
+    }
+}
+
+#[test]
+fn a_low_rate_is_used_besides_random_refusals() {
+    for (per_second, chance) in [(2.0, 0.01), (2.0, 0.05), (5.0, 0.05)] {
+        let mut provider = Provider { burst: 1.0, chance, ..Provider::new(5000, NO_LIMIT, per_second) };
+        provider.play(0..60);
+        provider.play(60..1260);
+        let used = ratio(provider.n_accepted, 1200) / per_second;
+        assert!(used > 0.85, "{per_second}/s, chance {chance}: {used}");
+    }
+}
+
+#[test]
+fn slots_that_become_fewer_are_found_besides_random_refusals() {
+    let mut provider = Provider { spread_millis: 500, chance: 0.05, ..Provider::new(2000, 8, NO_RATE) };
+    provider.play(0..600);
+    provider.places = 2;
+    provider.play(600..660);
+    provider.play(660..1260);
+    let used = ratio(provider.n_accepted, 600);
+    assert!(used > 0.85 && provider.refused() < 0.12, "{used}, {}", provider.refused());
 }
