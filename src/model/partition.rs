@@ -11,7 +11,7 @@ use crate::model::request::ContentHash;
 const SCHEDULERS: [Scheduler; 6] = [
     Scheduler {
         index: "SLURM_ARRAY_TASK_ID",
-        first: First::Variable("SLURM_ARRAY_TASK_MIN"),
+        first: First::OfArray { first: "SLURM_ARRAY_TASK_MIN", last: "SLURM_ARRAY_TASK_MAX" },
         count: "SLURM_ARRAY_TASK_COUNT",
     },
     Scheduler { index: "JOB_COMPLETION_INDEX", first: First::Number(0), count: COUNT },
@@ -36,7 +36,11 @@ struct Scheduler {
 /// Number that a scheduler gives to its first part.
 enum First {
     Number(u32),
-    Variable(&'static str),
+    /// Variables with the numbers of the first and of the last part.
+    OfArray {
+        first: &'static str,
+        last: &'static str,
+    },
 }
 
 /// Way to divide the jobs.
@@ -85,6 +89,27 @@ pub enum PartitionError {
         /// Its value, empty if it is not set.
         total: String,
     },
+    /// Array of jobs that are only some of the parts.
+    #[error(
+        "could not tell how many parts there are: the array goes from {first} to {last} with {total} tasks, which are only some of the parts; \
+         name the part with the number of all parts, such as --partition hash:${index}/8"
+    )]
+    Array {
+        /// Variable with the number of the part.
+        index: &'static str,
+        /// Number of the first task.
+        first: String,
+        /// Number of the last task.
+        last: String,
+        /// Number of tasks.
+        total: String,
+    },
+}
+
+/// Returns whether an array has gaps, or does not begin where the first part is. Its tasks are not all parts then: some are run again.
+fn is_some_of_array(first: Option<u32>, last: Option<u32>, total: Option<u32>) -> bool {
+    let has_gaps = |(first, last): (u32, u32)| last.checked_sub(first).and_then(|n| n.checked_add(1)) != total;
+    total.is_some() && (first.is_some_and(|first| first > 1) || first.zip(last).is_some_and(has_gaps))
 }
 
 impl Partition {
@@ -94,14 +119,21 @@ impl Partition {
     }
 
     fn of_scheduler(variable: impl Fn(&str) -> Option<String>) -> Result<Self, PartitionError> {
-        let is_set = |scheduler: &&Scheduler| variable(scheduler.index).is_some();
+        let is_set = |scheduler: &&Scheduler| variable(scheduler.index).is_some_and(|value| !value.trim().is_empty());
         let Scheduler { index, first, count } = SCHEDULERS.iter().find(is_set).ok_or(PartitionError::NoScheduler)?;
         let (part, total) = (variable(index).unwrap_or_default(), variable(count).unwrap_or_default());
+        let number = |text: &str| text.trim().parse::<u32>().ok();
         let first = match first {
             First::Number(first) => Some(*first),
-            First::Variable(name) => variable(name).map_or(Some(0), |text| text.trim().parse().ok()),
+            First::OfArray { first, last } => {
+                let text = |name| variable(name).unwrap_or_default();
+                let (from, to) = (text(first), text(last));
+                if is_some_of_array(number(&from), number(&to), number(&total)) {
+                    return Err(PartitionError::Array { index, first: from, last: to, total });
+                }
+                if from.is_empty() { Some(0) } else { number(&from) }
+            }
         };
-        let number = |text: &str| text.trim().parse::<u32>().ok();
         let from_one = || number(&part)?.checked_sub(first?)?.checked_add(1);
         let partition = || Self::new(PartitionKind::Hash, from_one()?, number(&total)?);
         partition().ok_or(PartitionError::Environment { index, part, count, total })
@@ -178,11 +210,16 @@ impl FromStr for Partition {
 
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            PartitionKind::Hash => "hash",
-            PartitionKind::Slice => "slice",
-        };
-        write!(f, "{kind}:{}/{}", self.part, self.count)
+        write!(f, "{}:{}/{}", self.kind, self.part, self.count)
+    }
+}
+
+impl fmt::Display for PartitionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hash => "hash",
+            Self::Slice => "slice",
+        })
     }
 }
 
@@ -272,6 +309,26 @@ mod tests {
             assert_eq!(read(variables).as_deref(), Ok(expected));
         }
         assert!(read(&[]).unwrap_err().contains("none of them is set"));
+        let empty = [("SLURM_ARRAY_TASK_ID", ""), ("CI_NODE_INDEX", "2"), ("CI_NODE_TOTAL", "5")];
+        assert_eq!(read(&empty).as_deref(), Ok("hash:2/5"), "an empty variable is not set");
+        // Some tasks of an array are run again: --array=4, --array=3,7-8 and --array=1,3.
+        for (id, min, max, count) in [("4", "4", "4", "1"), ("7", "3", "8", "3"), ("3", "1", "3", "2")] {
+            let error = read(&[
+                ("SLURM_ARRAY_TASK_ID", id),
+                ("SLURM_ARRAY_TASK_MIN", min),
+                ("SLURM_ARRAY_TASK_MAX", max),
+                ("SLURM_ARRAY_TASK_COUNT", count),
+            ])
+            .unwrap_err();
+            assert!(error.ends_with("such as --partition hash:$SLURM_ARRAY_TASK_ID/8"), "{error}");
+        }
+        let whole = [
+            ("SLURM_ARRAY_TASK_ID", "8"),
+            ("SLURM_ARRAY_TASK_MIN", "1"),
+            ("SLURM_ARRAY_TASK_MAX", "8"),
+            ("SLURM_ARRAY_TASK_COUNT", "8"),
+        ];
+        assert_eq!(read(&whole).as_deref(), Ok("hash:8/8"));
         for variables in [
             &[("JOB_COMPLETION_INDEX", "2")][..],
             &[("CI_NODE_INDEX", "6"), ("CI_NODE_TOTAL", "5")],
