@@ -12,7 +12,7 @@ use crate::provider::config::ProviderConfig;
 use crate::store::error::LedgerError;
 use crate::store::lent::Lent;
 use crate::store::setting::Setting;
-use crate::store::settings::{AccountCheck, WriteSettings};
+use crate::store::settings::{AccountCheck, ReadSettings, WriteSettings};
 use crate::store::spec::OpenOptions;
 use crate::store::typed::Typed;
 use crate::store::{JobSet, RunReader, RunWriter, stores};
@@ -22,6 +22,13 @@ use crate::store::{JobSet, RunReader, RunWriter, stores};
 fn has_tasks(run: &dyn RunReader) -> Result<bool, LedgerError> {
     let price: Price = "1".parse().expect("a number is a price");
     Ok(run.total_cost(&price)?.is_none_or(|cost| cost.sure != Amount::default()))
+}
+
+/// Returns whether a token is that of all these accounts of merged parts: each a salt, and the hash that `hash_of` returns for it.
+///
+/// If it is not, a task that the API does not know may be that of another account.
+pub(super) fn is_of_all(parts: &[(String, String)], hash_of: impl Fn(&str) -> Option<String>) -> bool {
+    parts.iter().all(|(salt, hash)| hash_of(salt).as_ref() == Some(hash))
 }
 
 /// Consent given by the user; none by default.
@@ -88,6 +95,16 @@ impl Consent {
         provider: &ProviderConfig,
     ) -> Result<bool, LedgerError> {
         let Some(account) = provider.account(&run.account_salt()?) else { return Ok(true) };
+        let parts = run.part_accounts()?;
+        if !is_of_all(&parts, |salt| provider.account(salt)) {
+            if self.is_account_new {
+                run.adopt_account(&account)?;
+            }
+            return Ok(self.is_account_new);
+        }
+        if !parts.is_empty() {
+            run.adopt_account(&account)?;
+        }
         match run.settle_account(&account)? {
             AccountCheck::Same | AccountCheck::First => Ok(true),
             AccountCheck::Different if self.is_account_new => {

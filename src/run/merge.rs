@@ -1,14 +1,18 @@
 //! Merge of the parts of a run: the run folders of all parts become one, as if one machine had done the work.
 //!
-//! The parts stay as they are. A merge that was interrupted is repeated from its beginning, and keeps what it did before.
+//! The parts stay as they are. A merge that was interrupted is repeated from its beginning: the parts may have gone on since. Only images stay.
 
 pub mod error;
 mod images;
+mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::driver::clock::Clock;
 use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::{JobId, JobSpec, ManifestRow};
@@ -18,8 +22,8 @@ use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::run::merge::error::MergeError;
 use crate::run::merge::images::{Images, copy_spool};
-use crate::run::outputs;
 use crate::run::projection::Projection;
+use crate::run::{outputs, replacing, restoring};
 use crate::store::error::LedgerError;
 use crate::store::import::ManifestFacts;
 use crate::store::setting::Setting;
@@ -33,18 +37,6 @@ const INCOMPLETE: &str = "merging";
 
 /// Jobs whose events are recorded at a time.
 const BATCH_JOBS: usize = 500;
-
-/// Settings that all parts share, and that the merged run keeps.
-const SHARED: [Setting; 8] = [
-    Setting::Provider,
-    Setting::ProviderName,
-    Setting::Pictures,
-    Setting::PriceUsed,
-    Setting::OutputStyle,
-    Setting::Images,
-    Setting::Account,
-    Setting::AccountSalt,
-];
 
 /// Result of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +85,9 @@ pub fn merge(shards: &[PathBuf], out: &Path, progress: &mut dyn Progress) -> Res
         };
         shard.run.for_each_job(JobSet::Dropped, submitted)?;
     }
-    let mut run = create(out, &shards[0])?;
+    let readers: Vec<_> = shards.iter().map(|shard| (shard.folder.as_path(), &*shard.run)).collect();
+    let settings = settings::joined(&readers)?;
+    let mut run = create(out, &shards[0], &settings)?;
     for shard in &shards {
         copy_spool(&shard.folder, out)?;
     }
@@ -114,13 +108,26 @@ pub fn merge(shards: &[PathBuf], out: &Path, progress: &mut dyn Progress) -> Res
     }
     drop(meter);
     run.adopt_events(&batch)?;
+    finish_redo(out, &mut *run)?;
     // From here on, the folder is a run like any other.
     run.set_setting(Setting::ManifestFingerprint, &shards[0].whole)?;
     run.set_setting(Setting::Part, "")?;
-    let projection = Projection::new(out);
+    let mut is_guarded = false;
+    for shard in &shards {
+        is_guarded |= Projection::is_guarded(&*shard.run)?;
+    }
+    let projection = Projection::new(out).guarding(is_guarded.then_some(true));
+    projection.settle(&mut *run)?;
     projection.refresh(&mut *run, progress)?;
     let results = projection.path().to_owned();
     Ok(Merged { counts: run.counts()?, n_parts: shards.len(), n_repeated, n_dropped, results })
+}
+
+/// Completes what an interrupted redo in a part left undone: a job whose repetition failed returns to the image that it had.
+fn finish_redo(out: &Path, run: &mut dyn RunWriter) -> Result<(), MergeError> {
+    replacing::settle(out, run)?;
+    restoring::settle(out, run, Clock::system().now().wall())?;
+    Ok(())
 }
 
 fn open_shards(named: &[PathBuf]) -> Result<Vec<Shard>, MergeError> {
@@ -139,6 +146,7 @@ fn open_shards(named: &[PathBuf]) -> Result<Vec<Shard>, MergeError> {
         }
         shards.push(Shard { folder, run, partition, whole });
     }
+    check_copies(&shards)?;
     let first = shards.first().ok_or_else(|| MergeError::NoParts(named.first().cloned().unwrap_or_default()))?;
     for other in &shards {
         let what = if other.whole != first.whole {
@@ -157,7 +165,25 @@ fn open_shards(named: &[PathBuf]) -> Result<Vec<Shard>, MergeError> {
     let there: BTreeSet<u32> = shards.iter().map(|shard| shard.partition.part.get()).collect();
     let count = first.partition.count.get();
     let missing: Vec<u32> = (1..=count).filter(|part| !there.contains(part)).collect();
-    if missing.is_empty() { Ok(shards) } else { Err(MergeError::Missing { missing, count }) }
+    if missing.is_empty() {
+        Ok(shards)
+    } else {
+        Err(MergeError::Missing { missing, count, kind: first.partition.kind })
+    }
+}
+
+/// Refuses two folders of one run: its submissions would be counted twice.
+fn check_copies(shards: &[Shard]) -> Result<(), MergeError> {
+    let mut known: BTreeMap<String, &Path> = BTreeMap::new();
+    for Shard { folder, run, .. } in shards {
+        // Drawn before the first submission. What has submitted nothing counts nothing twice.
+        let Some(id) = run.setting(Setting::AccountSalt)? else { continue };
+        if let Some(one) = known.insert(id, folder) {
+            let what = "they are one run, named twice or copied; name only one of them, the newer copy";
+            return Err(MergeError::Different { one: one.to_owned(), other: folder.clone(), what });
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a run is a merge that was interrupted.
@@ -228,8 +254,8 @@ const fn worth(state: &JobState) -> u8 {
     }
 }
 
-/// Opens the ledger of the merged run, which is new or left by an interrupted merge of the same parts.
-fn create(out: &Path, first: &Shard) -> Result<Box<dyn RunWriter>, MergeError> {
+/// Creates the ledger of the merged run. One that an interrupted merge of the same parts left goes first: the parts may have gone on since.
+fn create(out: &Path, first: &Shard, settings: &[(Setting, String)]) -> Result<Box<dyn RunWriter>, MergeError> {
     let is_own = |run: &dyn RunReader| {
         Ok::<_, LedgerError>(match run.part()? {
             Some((_, whole)) => whole == format!("{INCOMPLETE} {}", first.whole),
@@ -238,18 +264,21 @@ fn create(out: &Path, first: &Shard) -> Result<Box<dyn RunWriter>, MergeError> {
         })
     };
     match stores::read_snapshot(out, is_own) {
-        Ok(true) => (),
+        Ok(true) if stores::discard(out, is_own)? => (),
+        Ok(true) => return Err(MergeError::Taken(out.to_owned())),
         Err(LedgerError::Missing { .. }) => outputs::check_merged(out)?,
         Ok(false) => return Err(MergeError::Taken(out.to_owned())),
         Err(error) => return Err(error.into()),
     }
     let provider = first.run.provider()?;
     let mut run = stores::open(out, OpenOptions { provider: Some(&provider), accepts_older: None })?;
+    // Another process may have been quicker.
+    if run.part()?.is_some() || run.manifest_fingerprint()?.is_some() {
+        return Err(MergeError::Taken(out.to_owned()));
+    }
     run.set_setting(Setting::Part, &format!("{} {INCOMPLETE} {}", first.partition, first.whole))?;
-    for setting in SHARED {
-        if let Some(value) = first.run.setting(setting)? {
-            run.set_setting(setting, &value)?;
-        }
+    for (setting, value) in settings {
+        run.set_setting(*setting, value)?;
     }
     Ok(run)
 }

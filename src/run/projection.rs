@@ -101,9 +101,7 @@ impl Projection {
             (ResultsFileFormat::Jsonl, _) => return Ok(ResultsFileFormat::Jsonl),
             (ResultsFileFormat::GuardedCsv, _) => true,
             (ResultsFileFormat::Csv, Some(is_guarded)) => is_guarded,
-            (ResultsFileFormat::Csv, None) => {
-                run.results_revision()?.is_some_and(|revision| revision.ends_with(GUARDED))
-            }
+            (ResultsFileFormat::Csv, None) => Self::is_guarded(run)?,
         };
         Ok(if is_guarded { ResultsFileFormat::GuardedCsv } else { ResultsFileFormat::Csv })
     }
@@ -121,6 +119,11 @@ impl Projection {
     /// Returns the suffix of the stored revision.
     fn guard_suffix(&self, run: &dyn RunReader) -> Result<&'static str, LedgerError> {
         Ok(if self.format(run)? == ResultsFileFormat::GuardedCsv { GUARDED } else { "" })
+    }
+
+    /// Returns whether the results of a run are guarded against formulas.
+    pub fn is_guarded(run: &dyn RunReader) -> Result<bool, LedgerError> {
+        Ok(run.results_revision()?.is_some_and(|revision| revision.ends_with(GUARDED)))
     }
 
     /// Returns the path of the results.

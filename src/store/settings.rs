@@ -65,6 +65,15 @@ pub trait ReadSettings: RunReader {
         serde_json::from_str(&text).map_err(|_| damaged(self, "its list of providers is unreadable"))
     }
 
+    /// Returns the accounts of the parts that were merged into this run, each as the salt and the hash of a token; none once one token is known
+    /// to be that of all.
+    fn part_accounts(&self) -> Result<Vec<(String, String)>, LedgerError> {
+        let Some(text) = self.setting(Setting::PartAccounts)?.filter(|text| !text.is_empty()) else {
+            return Ok(vec![]);
+        };
+        serde_json::from_str(&text).map_err(|_| damaged(self, "its list of accounts is unreadable"))
+    }
+
     /// Returns the output style of the images; `None` if none was recorded.
     fn style(&self) -> Result<Option<OutputOptions>, LedgerError> {
         let Some(text) = self.setting(Setting::OutputStyle)? else { return Ok(None) };
@@ -223,9 +232,10 @@ pub trait WriteSettings: RunWriter {
         }
     }
 
-    /// Records this account in place of the recorded one.
+    /// Records this account in place of the recorded one, and of those of merged parts.
     fn adopt_account(&mut self, hash: &str) -> Result<(), LedgerError> {
-        self.set_setting(Setting::Account, hash)
+        self.set_setting(Setting::Account, hash)?;
+        if self.part_accounts()?.is_empty() { Ok(()) } else { self.set_setting(Setting::PartAccounts, "") }
     }
 }
 
@@ -235,6 +245,11 @@ impl<W: RunWriter + ?Sized> WriteSettings for W {}
 pub fn preferred(used: Option<Price>, listed: Option<Price>) -> Option<Price> {
     let is_users = used.as_ref().is_some_and(|price| price.listed_on.is_none());
     if is_users { used } else { listed.or(used) }
+}
+
+/// Returns the entry of the accounts of merged parts, each as a salt and a hash.
+pub(crate) fn part_accounts_text(accounts: &[(String, String)]) -> String {
+    serde_json::json!(accounts).to_string()
 }
 
 fn damaged<R: RunReader + ?Sized>(reader: &R, what: &str) -> LedgerError {

@@ -26,10 +26,18 @@ pub struct StoreSpec {
     /// Returns the reason why a ledger went back in time: it lacks records that it once had. `None` if it did not. Works during
     /// a live run.
     pub find_rollback: fn(out: &Path) -> Result<Option<LedgerError>, LedgerError>,
+    /// Removes the ledger of a run, if the closure says so while no other process can write to it. Returns whether it did.
+    pub discard: Discard,
 }
 
 /// Opens the run in a folder for writing.
 pub type Open = fn(out: &Path, options: OpenOptions<'_>) -> Result<Box<dyn RunWriter>, LedgerError>;
+
+/// Removes the ledger of the run in a folder, if a closure says so.
+pub type Discard = fn(
+    out: &Path,
+    is_unwanted: &mut dyn FnMut(&dyn RunReader) -> Result<bool, LedgerError>,
+) -> Result<bool, LedgerError>;
 
 /// Passes a snapshot of the run in a folder to a closure.
 pub type ReadSnapshot = fn(out: &Path, read: &mut dyn FnMut(&dyn RunReader)) -> Result<(), LedgerError>;

@@ -43,3 +43,11 @@ pub fn lock_owner(out: &Path) -> Option<String> {
 pub(crate) fn find_rollback(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
     (store_of(out).find_rollback)(out)
 }
+
+/// Removes the ledger of the run in the folder `out`, if `is_unwanted` says so while no other process can write to it. Returns whether it did.
+pub(crate) fn discard(
+    out: &Path,
+    mut is_unwanted: impl FnMut(&dyn RunReader) -> Result<bool, LedgerError>,
+) -> Result<bool, LedgerError> {
+    (store_of(out).discard)(out, &mut is_unwanted)
+}

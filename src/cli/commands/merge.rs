@@ -108,6 +108,7 @@ fn exit_of(error: &MergeError) -> Exit {
         | MergeError::Different { .. }
         | MergeError::Taken(_) => Exit::Usage,
         MergeError::Ledger(error) => Exit::of_ledger(error),
+        MergeError::Redo(error) => Exit::of_error(error),
         MergeError::Image { .. } | MergeError::Store(_) | MergeError::Results(_) => Exit::Error,
     }
 }

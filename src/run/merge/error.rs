@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::images::error::StoreError;
+use crate::model::partition::PartitionKind;
+use crate::run::error::RunError;
 use crate::run::outputs::OutputConflict;
 use crate::run::projection::ProjectionError;
 use crate::store::error::LedgerError;
@@ -30,14 +32,18 @@ pub enum MergeError {
     },
     /// Parts that are missing.
     #[error(
-        "could not merge: {} of {count} parts are missing: {}; run them with --partition, or as an array job with --array={}",
-        missing.len(), ranges(missing), ranges(missing)
+        "could not merge: {} of {count} parts {} missing: {}; run {} with --partition {kind}:M/{count}, or as a Slurm array job with \
+         --array={} and --partition {kind}:$SLURM_ARRAY_TASK_ID/{count}",
+        missing.len(), if missing.len() == 1 { "is" } else { "are" }, ranges(missing), if missing.len() == 1 { "it" } else { "them" },
+        ranges(missing)
     )]
     Missing {
         /// Numbers of the missing parts.
         missing: Vec<u32>,
         /// Number of all parts.
         count: u32,
+        /// Way to divide the jobs, as `--partition` takes it.
+        kind: PartitionKind,
     },
     /// Part whose run is under way.
     #[error("could not merge {}: its run is under way (process {process}); wait until it has ended", shard.display())]
@@ -79,6 +85,9 @@ pub enum MergeError {
     /// Storage of the images that cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Interrupted redo of a part that could not be completed.
+    #[error(transparent)]
+    Redo(#[from] RunError),
     /// Results that cannot be written.
     #[error(transparent)]
     Results(#[from] ProjectionError),

@@ -56,6 +56,7 @@ pub(crate) static STORE: StoreSpec = StoreSpec {
     },
     lock_owner: |out| content_of(out).filter(SharedContent::is_locked).map(|_| process::id().to_string()),
     find_rollback: |out| MemoryStore::open_for_reading(out).map(|_| None),
+    discard: |out, is_unwanted| Ok(is_unwanted(&MemoryStore::open_for_reading(out)?)? && runs().remove(out).is_some()),
 };
 
 /// Ledgers in memory, by output folder.

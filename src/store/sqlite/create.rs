@@ -71,6 +71,6 @@ fn fill(database: &Database, provider: &str) -> Result<(), LedgerError> {
     set("journal_mode", "wal")
 }
 
-fn remove_beside(out: &Path, name: &str) -> io::Result<()> {
+pub(super) fn remove_beside(out: &Path, name: &str) -> io::Result<()> {
     BESIDE.iter().try_for_each(|end| temp_file::remove(&out.join(format!("{name}{end}"))))
 }

@@ -10,6 +10,7 @@ mod cost;
 mod create;
 mod database;
 mod diff;
+mod discard;
 mod event_writer;
 mod events;
 mod folder;
@@ -79,6 +80,7 @@ pub(crate) static STORE: StoreSpec = StoreSpec {
     },
     lock_owner: lock::lock_owner,
     find_rollback: open::find_rollback,
+    discard: |out, is_unwanted| discard::discard(out, |database| is_unwanted(&SqliteStore { database })),
 };
 
 /// Open run in a `SQLite` file.
