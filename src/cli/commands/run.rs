@@ -124,6 +124,13 @@ pub(crate) struct RunArgs {
 
 /// Runs a manifest, or continues its run.
 pub(crate) fn run(args: &RunArgs) -> Exit {
+    if args.dry_run && args.ledger.is_some() {
+        print_message(
+            "error: could not use --dry-run with --ledger: it would plan the whole manifest, and not what is left of the shared run; see \
+             `promptbatch status` with its address, or leave out --ledger (and PROMPTBATCH_LEDGER)",
+        );
+        return Exit::Usage;
+    }
     if args.dry_run {
         return plan::show(
             &args.manifest,
