@@ -191,7 +191,11 @@ impl PostgresClient {
     pub(super) fn failed(&self, error: &Error) -> StatementError {
         let Some(told) = error.as_db_error() else {
             let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-            return self.unavailable(&one_line(&format!("{error}{cause}")));
+            let words = one_line(&format!("{error}{cause}"));
+            return match remedy_of_settings(&words) {
+                Some(remedy) => StatementError::Refused(None, self.refusal(words, remedy)),
+                None => self.unavailable(&words),
+            };
         };
         let code = told.code().clone();
         let what = one_line(told.message());
@@ -208,5 +212,35 @@ impl PostgresClient {
             _ => "once that is fixed, run the same command again",
         };
         StatementError::Refused(Some(code), self.refusal(what, remedy))
+    }
+}
+
+/// Returns what to do about a connection that can never succeed with these settings; `None` if a later attempt may.
+fn remedy_of_settings(words: &str) -> Option<&'static str> {
+    let remedies = [
+        ("password missing", "give the password in PGPASSWORD or ~/.pgpass"),
+        ("invalid peer certificate", "name the certificate of its authority with sslrootcert, or use sslmode=require"),
+        ("server does not support TLS", "switch TLS on at the server, or use sslmode=disable"),
+    ];
+    remedies.into_iter().find(|(cause, _)| words.contains(cause)).map(|(_, remedy)| remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: nobody waits for a connection that cannot come. The words are those of the driver.
+    #[test]
+    fn wrong_settings_are_no_outage() {
+        for words in [
+            "invalid configuration: password missing",
+            "error performing TLS handshake: invalid peer certificate: UnknownIssuer",
+            "error performing TLS handshake: server does not support TLS",
+        ] {
+            assert!(remedy_of_settings(words).is_some(), "{words}");
+        }
+        for words in ["error connecting to server: Connection refused (os error 111)", "connection closed"] {
+            assert_eq!(remedy_of_settings(words), None, "{words}");
+        }
     }
 }
