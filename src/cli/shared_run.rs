@@ -315,6 +315,7 @@ fn exit_of(error: &SharedRunError) -> Exit {
         | SharedRunError::Other { .. }
         | SharedRunError::Folder { .. }
         | SharedRunError::Taken(_)
+        | SharedRunError::BroughtBack { .. }
         | SharedRunError::Output(_) => Exit::Usage,
         SharedRunError::Live { .. } => Exit::Busy,
         SharedRunError::Run(error) => Exit::of_error(error),

@@ -192,6 +192,35 @@ fn a_folder_whose_server_is_gone_is_taken_back_with_doubts() {
     assert_eq!(rows.iter().filter(|row| row["status"] == "in_doubt").count(), 8);
 }
 
+/// Goal: nothing is paid for because images or jobs are in two places. Method: workers and merges with other folders than that of the images, and
+/// a second folder for the run.
+#[test]
+fn a_shared_run_has_one_folder_of_images_and_one_way_back() {
+    let Some(cluster) = postgres::shared() else { return };
+    let shared = SharedBench::new(cluster, "places", quick());
+    shared.share(12, 4);
+    let (address, url) = (shared.address.as_str(), shared.bench.simulator.url());
+    let refused = |args: &[&str], words: &str| {
+        let output = shared.output(args);
+        expect_code(&output, 2);
+        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+    };
+    refused(&["work", "--ledger", address, "--base-url", url, "-o", "other"], "which is another folder");
+    let bucket = format!("file://{}", shared.bench.path("bucket").display());
+    refused(
+        &["work", "--ledger", address, "--base-url", url, "-o", "out", "--images", &bucket],
+        "could not put the images at",
+    );
+    refused(&["merge", address, "-o", "other"], "which is another folder");
+    assert!(!shared.bench.path("other/.promptbatch-shared").exists());
+    expect_code(&ended(shared.worker(&[])), 0);
+    shared.merge(12);
+    // The same folder again is no mistake.
+    expect_code(&shared.output(&["merge", address, "-o", "out"]), 0);
+    refused(&["merge", address, "-o", "other"], "it was brought back into");
+    assert_eq!(shared.bench.stats().n_accepted, 12);
+}
+
 /// Goal: no message shows a password. Method: a password in the address and one in the environment, and commands that fail and succeed.
 #[test]
 fn no_message_shows_a_password() {

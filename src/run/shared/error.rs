@@ -56,6 +56,19 @@ pub enum SharedRunError {
     /// Output folder with a run of its own.
     #[error("could not bring the run back into {}: it has another run; choose another folder with -o", .0.display())]
     Taken(PathBuf),
+    /// Run that is in another folder already.
+    #[error(
+        "could not bring the run back into {}: it was brought back into {place} before, and both folders would submit what is left; use that \
+         one. If it is gone for good: DELETE FROM promptbatch_{run}.meta WHERE key = 'home'", out.display()
+    )]
+    BroughtBack {
+        /// Output folder.
+        out: PathBuf,
+        /// Folder that has the run.
+        place: String,
+        /// Name of the run.
+        run: String,
+    },
     /// Books of the folder that differ from those of the server.
     #[error(
         "could not bring the run back into {}: the server counts {wanted}, and the folder {found}; the run stays at the server and the folder stays \

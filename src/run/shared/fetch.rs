@@ -8,10 +8,10 @@ use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind};
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::Progress;
-use crate::run::outputs;
 use crate::run::projection::Projection;
 use crate::run::shared::error::SharedRunError;
 use crate::run::shared::folder;
+use crate::run::{outputs, replacing, restoring};
 use crate::store::error::LedgerError;
 use crate::store::import::RestoredJob;
 use crate::store::lent::Lent;
@@ -51,13 +51,27 @@ pub fn fetch(
     notice: &mut dyn FnMut(&str),
 ) -> Result<Fetched, SharedRunError> {
     let server = BlockingRun::new(address.clone())?;
-    let id = server.status()?.id;
-    let is_begun = check_folder(out, &id)?;
+    let first = server.status()?;
+    let home = Home::find(out, first.settings.get(folder::HOME_KEY).map(String::as_str), &server)?;
+    if home.is_complete {
+        let run = stores::open_for_reading(out)?;
+        return Ok(Fetched { counts: run.counts()?, n_ended: 0, results: Projection::new(out).path().to_owned() });
+    }
+    let is_begun = check_folder(out, &first.id)?;
+    // A mistake in the folder closes no run.
+    check_images(out, &first.id, &first)?;
+    let id = first.id;
     let n_ended = close(&server, silence_max, notice)?;
     // Nothing changes at the server from here on.
     let status = server.status()?;
     check_images(out, &id, &status)?;
     let mut run = if is_begun { stores::open(out, OpenOptions::default())? } else { create(out, address, &status)? };
+    run.set_setting(Setting::Home, &home.id)?;
+    let own = folder::record(&home.id, out);
+    let known = server.settle_setting(folder::HOME_KEY, &own)?;
+    if folder::read_record(&known).0 != home.id {
+        return Err(brought_back(out, &known, &server));
+    }
     pull(&server, &mut *run, &status)?;
     let counts = run.counts()?;
     if counts != status.counts {
@@ -71,10 +85,49 @@ pub fn fetch(
     }
     let last = Setting::Lent;
     run.set_setting(last, "")?;
+    // A redo that was interrupted before the run was shared: a job whose repetition failed returns to its image.
+    replacing::settle(out, &mut *run)?;
+    restoring::settle(out, &mut *run, Clock::system().now().wall())?;
+    let counts = run.counts()?;
     let projection = Projection::new(out);
     projection.refresh(&mut *run, progress)?;
     folder::tidy(out);
     Ok(Fetched { counts, n_ended, results: projection.path().to_owned() })
+}
+
+/// Folder into which a run is brought back: the only one, because each folder with its jobs would submit the rest.
+struct Home {
+    id: String,
+    /// Whether the run is back in the folder already.
+    is_complete: bool,
+}
+
+impl Home {
+    /// Finds or draws the id of a folder. Refuses another folder than the one whose record the server has.
+    fn find(out: &Path, known: Option<&str>, server: &BlockingRun) -> Result<Self, SharedRunError> {
+        let read = |run: &dyn RunReader| Ok::<_, LedgerError>((run.setting(Setting::Home)?, Lent::of(run)?.is_some()));
+        let (own, is_lent) = match stores::read_snapshot(out, read) {
+            Err(LedgerError::Missing { .. }) => (None, true),
+            found => found?,
+        };
+        match known {
+            Some(known) if own.as_deref() != Some(folder::read_record(known).0) => {
+                Err(brought_back(out, known, server))
+            }
+            Some(_) | None => Ok(Self {
+                is_complete: known.is_some() && !is_lent,
+                id: own.unwrap_or_else(|| format!("{:032x}", fastrand::u128(..))),
+            }),
+        }
+    }
+}
+
+fn brought_back(out: &Path, record: &str, server: &BlockingRun) -> SharedRunError {
+    SharedRunError::BroughtBack {
+        out: out.to_owned(),
+        place: folder::read_record(record).1.to_owned(),
+        run: server.address().run().to_owned(),
+    }
 }
 
 /// Returns whether the folder has this run already, lent or half brought back.
@@ -96,9 +149,15 @@ fn check_folder(out: &Path, id: &str) -> Result<bool, SharedRunError> {
 /// Refuses a folder that does not have the images, if they are in a folder.
 fn check_images(out: &Path, id: &str, status: &SharedStatus) -> Result<(), SharedRunError> {
     let is_elsewhere = status.settings.get(Setting::Images.key()).is_some_and(|place| !place.is_empty());
+    let record = status.settings.get(folder::IMAGES_KEY).map(String::as_str);
+    if is_elsewhere || status.counts.n_succeeded == 0 || folder::has_images(out, id, record)? {
+        return Ok(());
+    }
+    if let Some(record) = record {
+        return Err(folder::elsewhere(out, record));
+    }
     let has_run = stores::read_snapshot(out, |run| Ok::<_, LedgerError>(run.counts()?.n_succeeded)).ok();
-    let is_own = folder::marked(out)?.as_deref() == Some(id);
-    if is_elsewhere || is_own || status.counts.n_succeeded <= has_run.unwrap_or(0) {
+    if status.counts.n_succeeded <= has_run.unwrap_or(0) {
         return Ok(());
     }
     Err(SharedRunError::Folder {

@@ -7,6 +7,7 @@ use crate::model::counts::StatusCounts;
 use crate::model::progress::Progress;
 use crate::run::equipment::SPOOL;
 use crate::run::shared::error::SharedRunError;
+use crate::run::shared::folder;
 use crate::run::{replacing, style};
 use crate::store::error::LedgerError;
 use crate::store::lent::Lent;
@@ -43,6 +44,11 @@ pub fn share(out: &Path, address: &SharedAddress, progress: &mut dyn Progress) -
     let known = style::known(&*run)?;
     style::settle(&mut *run, &known)?;
     let id = run.account_salt()?;
+    // Images that are in the folder decide the place of all of them.
+    let is_here = run.images()?.is_none() && run.counts()?.n_succeeded > 0;
+    if is_here {
+        run.set_images(None)?;
+    }
     let mark = |commit| Lent { place: address.to_string(), commit }.text();
     run.set_setting(Setting::Lent, &mark(None))?;
     match server.push(&*run, &id, progress) {
@@ -52,6 +58,11 @@ pub fn share(out: &Path, address: &SharedAddress, progress: &mut dyn Progress) -
                 Pushed::Before(commit) => (true, commit),
             };
             run.set_setting(Setting::Lent, &mark(Some(commit)))?;
+            if is_here {
+                let own = folder::prepare(out, &id, None)?;
+                let known = server.settle_setting(folder::IMAGES_KEY, &own)?;
+                folder::check(out, &own, &known)?;
+            }
             Ok(Shared { counts: run.counts()?, was_there, warning })
         }
         // Without an answer to the last step, the jobs may be there: the folder stays marked.

@@ -30,13 +30,13 @@ use crate::run::presence::PresenceCheck;
 use crate::run::shared::error::SharedRunError;
 use crate::run::shared::folder;
 use crate::run::shared::start_limit::StartLimit;
-use crate::run::style;
 use crate::run::summary::Summary;
+use crate::run::{consent, style};
 use crate::store::error::LedgerError;
 use crate::store::postgres::address::SharedAddress;
 use crate::store::postgres::run::{PostgresRun, SharedStatus};
 use crate::store::setting::Setting;
-use crate::store::settings::WriteSettings;
+use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::shared::backend::{WorkerId, WorkerProfile};
 use crate::store::shared::ledger::SharedLedger;
 use crate::store::shared::options::SharedOptions;
@@ -164,13 +164,15 @@ impl<'a> Workplace<'a> {
         let place = place_of(&server, options, &first).await?;
         if place.is_none() {
             let Some(out) = &options.out else {
-                return Err(SharedRunError::Folder {
-                    out: PathBuf::from("no folder"),
-                    what: "none was given".to_owned(),
+                return Err(SharedRunError::Other {
+                    place: server.address().to_string(),
+                    what: "no place for the images was given".to_owned(),
                     remedy: "give a folder that all workers share, with -o, or object storage with --images",
                 });
             };
-            folder::prepare(out, &first.id)?;
+            let own = folder::prepare(out, &first.id, first.settings.get(folder::IMAGES_KEY).map(String::as_str))?;
+            let known = patiently(PATIENCE_FIRST, || server.settle_setting(folder::IMAGES_KEY, &own)).await?;
+            folder::check(out, &own, &known)?;
         }
         let provider = options.access.provider_of(&*settings)?;
         options.access.check(&provider).map_err(RunError::from)?;
@@ -293,13 +295,16 @@ async fn place_of(
     let known = status.settings.get(Setting::Images.key()).cloned();
     let known = match (known, &wanted) {
         (Some(known), _) => known,
+        // No worker has decided it yet, and this one cannot.
+        (None, None) if options.out.is_none() => return Ok(None),
         (None, wanted) => {
             let value = wanted.clone().unwrap_or_default();
             patiently(PATIENCE_FIRST, || server.settle_setting(Setting::Images.key(), &value)).await?
         }
     };
     if let Some(wanted) = wanted.filter(|wanted| *wanted != known) {
-        let was = if known.is_empty() { "the folder of the first worker".to_owned() } else { known };
+        let folder = status.settings.get(folder::IMAGES_KEY).map(|record| folder::read_record(record).1.to_owned());
+        let was = if known.is_empty() { folder.unwrap_or("the folder of the first worker".to_owned()) } else { known };
         let out = options.address.to_string().into();
         return Err(RunError::OtherImages { out, was, wanted }.into());
     }
@@ -321,6 +326,10 @@ async fn account(
     provider: &ProviderConfig,
 ) -> Result<bool, LedgerError> {
     let Some(own) = provider.account(&settings.account_salt()?) else { return Ok(true) };
+    // Of several accounts, none is that of the run: a task of another one must not count as lost.
+    if !consent::is_of_all(&settings.part_accounts()?, |salt| provider.account(salt)) {
+        return Ok(access.consent.is_account_new);
+    }
     let known = patiently(PATIENCE_FIRST, || server.settle_setting(Setting::Account.key(), &own)).await?;
     Ok(known == own || access.consent.is_account_new)
 }
@@ -354,13 +363,7 @@ fn check_spool(client: &dyn crate::provider::Provider, options: &WorkOptions) ->
 }
 
 fn profile() -> WorkerProfile {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let host = host.or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| std::env::var("COMPUTERNAME").ok());
-    WorkerProfile {
-        host: host.map_or_else(|| "(unknown)".to_owned(), |host| host.trim().to_owned()),
-        pid: process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
+    WorkerProfile { host: folder::host(), pid: process::id(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
 
 /// Returns the summary of a worker. Its counts are those of the whole run.

@@ -52,6 +52,11 @@ impl BlockingRun {
         self.runtime.block_on(self.run.status())
     }
 
+    /// Records a setting, if no other value is recorded. Returns the value that is recorded.
+    pub(crate) fn settle_setting(&self, key: &str, value: &str) -> Result<String, LedgerError> {
+        self.runtime.block_on(self.run.settle_setting(key, value))
+    }
+
     /// Returns a warning about the server's replicas; see [`PostgresRun::warning`].
     pub(crate) fn warning(&self) -> Result<Option<String>, LedgerError> {
         self.runtime.block_on(self.run.warning())
