@@ -5,7 +5,7 @@
 pub mod error;
 mod images;
 mod settings;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -258,7 +258,7 @@ fn a_merge_ends_as_a_run_does() {
     expect_code(&ended(part(&bench, "slice:1/1", &[])), 100);
     let output = bench.output(&["merge", "out"]);
     expect_code(&output, 100);
-    assert!(stdout(&output).ends_with("again: promptbatch retry out\n"), "{}", stdout(&output));
+    assert!(stdout(&output).ends_with("as they are: promptbatch retry out --only moderated\n"), "{}", stdout(&output));
 }
 
 /// Goal: a merge replaces nothing of the user's. Method: files of the names that it would take.

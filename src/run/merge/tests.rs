@@ -14,6 +14,7 @@ use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::run::consent::is_of_all;
 use crate::store::JobScope;
+use crate::store::selection::RetrySelection;
 use crate::store::settings::WriteSettings;
 use crate::store::sqlite::SqliteStore;
 
@@ -60,11 +61,11 @@ impl World {
     fn merge(&self) -> Result<Merged, MergeError> {
         merge(&[self.part(1), self.part(2)], &self.out(), &mut NoProgress)
     }
+}
 
-    fn write(&self, path: PathBuf, text: &str) {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
 }
 
 fn now(millis: i64) -> Timestamp {
@@ -106,7 +107,7 @@ fn live(run: Box<dyn RunWriter>, kinds: Vec<EventKind>) -> (Box<dyn RunWriter>, 
 
 /// Has the job of a part made again, as `redo` does; its image is kept.
 fn redone(world: &World, nth: u32, run: &mut dyn RunWriter, id: JobId) {
-    world.write(world.part(nth).join(KEPT), "old");
+    write(&world.part(nth).join(KEPT), "old");
     let replaced = vec![ReplacedImage { artifact: image("old"), kept_as: KEPT.into() }];
     run.set_setting(Setting::Redoing, &id.to_string()).unwrap();
     run.redo(now(2), &[(id, Redo { seed: None, seed_before: None, replaced })]).unwrap();
@@ -149,9 +150,9 @@ fn a_killed_merge_is_begun_anew() {
     drop((run, shards));
 
     let mut run = stores::open(&world.part(1), OpenOptions::default()).unwrap();
-    run.select(&crate::store::selection::RetrySelection::Jobs(vec![id])).unwrap();
-    run.reopen_selected(now(2), &crate::store::selection::RetrySelection::Jobs(vec![id])).unwrap();
-    world.write(world.part(1).join(NAME), "new");
+    run.select(&RetrySelection::Jobs(vec![id])).unwrap();
+    run.reopen_selected(now(2), &RetrySelection::Jobs(vec![id])).unwrap();
+    write(&world.part(1).join(NAME), "new");
     drop(live(run, succeeded("8", "new")));
     let merged = world.merge().unwrap();
     assert_eq!((merged.counts.n_succeeded, merged.counts.n_pending), (1, 1));
@@ -195,9 +196,9 @@ fn nothing_that_lies_in_the_way_is_replaced() {
     let (mut run, id) = world.make(1, succeeded("7", "old"));
     redone(&world, 1, &mut *run, id);
     drop(run);
-    world.write(world.part(2).join(NAME), "two");
+    write(&world.part(2).join(NAME), "two");
     drop(world.make(2, succeeded("9", "two")));
-    world.write(world.out().join(KEPT), "mine");
+    write(&world.out().join(KEPT), "mine");
     fs::create_dir_all(world.out().join("images")).unwrap();
     symlink("nowhere", world.out().join(NAME)).unwrap();
     world.merge().unwrap();
@@ -213,7 +214,7 @@ fn nothing_that_lies_in_the_way_is_replaced() {
     assert_eq!(fs::read_to_string(world.out().join(&redo.replaced[0].kept_as)).unwrap(), "old");
     // A folder of images that leads elsewhere.
     let world = World::new();
-    world.write(world.part(1).join(NAME), "one");
+    write(&world.part(1).join(NAME), "one");
     drop(world.make(1, succeeded("7", "one")));
     drop(world.make(2, vec![]));
     fs::create_dir_all(world.out()).unwrap();
@@ -226,11 +227,11 @@ fn nothing_that_lies_in_the_way_is_replaced() {
 fn sidecar_files_come_with_their_images() {
     let world = World::new();
     for (name, text) in [(NAME, "one"), ("images/cat.txt", "a cat\n"), ("images/cat.json", "{}")] {
-        world.write(world.part(1).join(name), text);
+        write(&world.part(1).join(name), text);
     }
     drop(world.make(1, succeeded("7", "one")));
     drop(world.make(2, vec![]));
-    world.write(world.out().join("images/cat.json"), "mine");
+    write(&world.out().join("images/cat.json"), "mine");
     world.merge().unwrap();
     assert_eq!(fs::read_to_string(world.out().join("images/cat.txt")).unwrap(), "a cat\n");
     assert_eq!(fs::read_to_string(world.out().join("images/cat.json")).unwrap(), "mine");
