@@ -197,7 +197,7 @@ fn a_folder_whose_server_is_gone_is_taken_back_with_doubts() {
 #[test]
 fn a_shared_run_has_one_folder_of_images_and_one_way_back() {
     let Some(cluster) = postgres::shared() else { return };
-    let shared = SharedBench::new(cluster, "places", quick());
+    let shared = SharedBench::new(cluster, "one_folder", quick());
     shared.share(12, 4);
     let (address, url) = (shared.address.as_str(), shared.bench.simulator.url());
     let refused = |args: &[&str], words: &str| {
