@@ -51,10 +51,13 @@ pub(crate) fn saved(out: &Path, place: Option<&StorageUrl>) -> Result<Box<dyn Sa
     }
 }
 
-/// Returns the files below an address in object storage.
-pub(crate) fn files(url: &StorageUrl) -> Result<Box<dyn StoredFiles>, StoreError> {
+/// Returns the files below an address in object storage. `images` is the place of the run's images, if that is in object storage too.
+pub(crate) fn files(url: &StorageUrl, images: Option<&StorageUrl>) -> Result<Box<dyn StoredFiles>, StoreError> {
     #[cfg(feature = "cloud")]
-    return Ok(Box::new(ObjectFiles::open(url)?));
+    return Ok(Box::new(ObjectFiles::open(url, images)?));
     #[cfg(not(feature = "cloud"))]
-    Err(StoreError::NoCloud { url: url.to_string() })
+    {
+        let _ = images;
+        Err(StoreError::NoCloud { url: url.to_string() })
+    }
 }

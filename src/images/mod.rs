@@ -100,17 +100,84 @@ pub trait ImageStore: Send + Sync + 'static {
     }
 }
 
+/// Object in object storage, as the storage describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only object storage has objects"))]
+pub(crate) struct StoredObject {
+    /// Length in bytes.
+    pub(crate) bytes: u64,
+    /// Name that the storage gives to this content; empty if it gives none. Other content has another one.
+    pub(crate) tag: String,
+}
+
+/// Object that is to be created.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only object storage has objects"))]
+pub(crate) struct NewObject {
+    /// Name below the address.
+    pub(crate) name: String,
+    /// Content of the object.
+    pub(crate) content: NewContent,
+}
+
+/// Content of an object that is to be created.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only object storage has objects"))]
+pub(crate) enum NewContent {
+    /// Bytes that are in memory.
+    Bytes(Bytes),
+    /// Image of the run that is in object storage too. It is verified before it is copied.
+    Image(Artifact),
+}
+
+/// What became of an object that was to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only object storage has objects"))]
+pub(crate) enum Created {
+    /// The object has this content: written now, or before.
+    Whole {
+        /// The object.
+        object: StoredObject,
+        /// Says that the storage copied it by itself.
+        is_copied_there: bool,
+    },
+    /// Another object has this name, and stays.
+    Taken,
+    /// The image is not as recorded.
+    Damaged(Damage),
+}
+
+/// Objects that exist, with their names below the address.
+pub(crate) type StoredObjects<'a> = Box<dyn Iterator<Item = Result<(String, StoredObject), StoreError>> + 'a>;
+
 /// Files of a dataset in object storage. The methods block.
 pub(crate) trait StoredFiles: Send {
     /// Writes the file at `path` as an object, unless there is one of this name. Returns whether the object has the bytes of the file:
     /// written now, or before. It appears whole or not at all.
     fn create(&self, name: &str, path: &Path) -> Result<bool, StoreError>;
 
-    /// Returns the length of an object in bytes; `None` if there is none.
-    fn length(&self, name: &str) -> Result<Option<u64>, StoreError>;
+    /// Creates several objects at once, each unless there is one of its name. Each appears whole or not at all. The results are in the order
+    /// of the objects. Those in memory at a time are bounded: `objects` makes each when it is its turn. After a failure the rest is not
+    /// asked for, and objects that were created stay.
+    fn create_all(
+        &self,
+        objects: &mut dyn Iterator<Item = Result<NewObject, Damage>>,
+    ) -> Result<Vec<Created>, StoreError>;
 
-    /// Removes an object, if there is one.
-    fn remove(&self, name: &str) -> Result<(), StoreError>;
+    /// Writes the file at `path` over the object that has this tag. Returns the new one; `None` if another object is there, or none.
+    fn replace(&self, name: &str, path: &Path, tag: &str) -> Result<Option<StoredObject>, StoreError>;
+
+    /// Returns an object without reading it; `None` if there is none.
+    fn find(&self, name: &str) -> Result<Option<StoredObject>, StoreError>;
+
+    /// Reads an object, and returns the SHA-256 of its bytes; `None` if there is none.
+    fn sha256(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError>;
+
+    /// Lists all objects. The first error ends the list.
+    fn list(&self) -> StoredObjects<'_>;
+
+    /// Removes objects. Those that do not exist are removed.
+    fn remove_all(&self, names: Vec<String>) -> Result<(), StoreError>;
 }
 
 /// Images that are saved. Any number of processes may use them at any time, also during a run.

@@ -127,7 +127,7 @@ fn of_exports() -> Vec<ExportError> {
         ExportError::Shard { path: dir().join("train-000000.tar"), damage: Damage::Missing },
         ExportError::Taken { url: "s3://bucket/cats/train-000000.tar".into() },
         ExportError::StoredShard { url: "s3://bucket/cats/train-000000.tar".into(), damage: Damage::Missing },
-        ExportError::NotSharded { format: "captions", url: "s3://bucket/cats".into() },
+        ExportError::ForeignObject { place: "s3://bucket/cats".into(), url: "s3://bucket/cats/README.md".into() },
         ExportError::Changed { file_name: "images/000001-a-cat.png".into(), damage: Damage::Content },
         ExportError::State { path: dir().join("export.db"), source: damaged.into() },
         ExportError::Io { path: dir(), cause: io_error(ErrorKind::StorageFull) },

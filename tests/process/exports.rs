@@ -106,7 +106,7 @@ fn dataset(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Returns a Python with these modules. If there is none, prints a notice, or fails where a Python is required.
-fn python(modules: &str) -> Option<PathBuf> {
+pub fn python(modules: &str) -> Option<PathBuf> {
     let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".into());
     let python = absolute(&python).ok().filter(|path| path.exists()).unwrap_or_else(|| python.into());
     let mut import = Command::new(&python);
@@ -193,7 +193,8 @@ const CUTS: [Cut; 4] = [
     },
     // The manifest is edited between the kill and the next export.
     Cut { args: &["imagefolder", "--split", "train=1,test=1"], before: None, killed: "out", then: "edited" },
-    Cut { args: &["imagefolder"], before: Some("out"), killed: "edited", then: "edited" },
+    // It is edited again after the kill, so that the table is another one than that of the killed export.
+    Cut { args: &["imagefolder"], before: Some("out"), killed: "edited", then: "more" },
     Cut { args: &["captions", "--copy"], before: Some("out"), killed: "edited", then: "edited" },
 ];
 
@@ -203,12 +204,14 @@ const CUTS: [Cut; 4] = [
 #[cfg_attr(not(every_test), ignore = "long: see CONTRIBUTING.md")]
 fn an_export_that_is_killed_at_any_step_goes_on() {
     let bench = finished();
-    let copied = Command::new("cp").args(["-r", "out", "edited"]).current_dir(bench.folder.path()).status().unwrap();
-    assert!(copied.success());
     let table = fs::read_to_string(bench.path("prompts.csv")).unwrap();
-    bench.write("prompts.csv", &table.replace("a golden cat", "a silver cat").replace("null", "none"));
-    let edited = ["run", "prompts.csv", "-o", "edited", "--base-url", bench.simulator.url(), "--progress", "none"];
-    expect_code(&bench.output(&[&edited[..], &["--verbatim"]].concat()), 0);
+    for (from, to, colour) in [("out", "edited", "silver"), ("edited", "more", "bronze")] {
+        let copied = Command::new("cp").args(["-r", from, to]).current_dir(bench.folder.path()).status().unwrap();
+        assert!(copied.success());
+        bench.write("prompts.csv", &table.replace("golden cat", &format!("{colour} cat")).replace("null", "none"));
+        let run = ["run", "prompts.csv", "-o", to, "--base-url", bench.simulator.url(), "--progress", "none"];
+        expect_code(&bench.output(&[&run[..], &["--verbatim"]].concat()), 0);
+    }
     for Cut { args, before, killed, then } in CUTS {
         let export = |out: &'static str, dir: &'static str| [&["export", out, "-o", dir, "--to"][..], args].concat();
         let _ = fs::remove_dir_all(bench.path("whole"));

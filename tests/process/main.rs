@@ -10,6 +10,8 @@ mod choices;
 mod chores;
 mod clients;
 mod contract;
+#[cfg(feature = "cloud")]
+mod deposits;
 mod described;
 mod disk;
 mod edited;

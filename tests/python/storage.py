@@ -4,6 +4,7 @@ Prints its port, then answers commands from standard input, one line of JSON eac
 
     list            every key with the SHA-256 of its object, as often as it was written since it was last removed
     delete KEY      removes an object
+    save PREFIX DIR copies the objects below a prefix into a folder
     put KEY TEXT    writes an object
     fail SHARE      answers 503 to this share of the requests; of the writes, every second one is done before
     delay SECONDS   holds back each answer to a write, which is done by then
@@ -13,6 +14,7 @@ Prints its port, then answers commands from standard input, one line of JSON eac
 import hashlib
 import io
 import json
+import pathlib
 import random
 import re
 import sys
@@ -37,7 +39,8 @@ backend = DomainDispatcherApplication(create_backend_app)
 def removed(environ, key):
     """Returns the keys that a request removes: one, or those in its body."""
     if environ["REQUEST_METHOD"] == "DELETE":
-        return [key]
+        # The end of an upload removes no object.
+        return [] if "uploadId=" in environ["QUERY_STRING"] else [key]
     if environ["REQUEST_METHOD"] != "POST" or not environ["QUERY_STRING"].startswith("delete"):
         return []
     body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
@@ -54,12 +57,13 @@ def app(environ, start_response):
     with lock:
         fails = not own and chance.random() < state["fail"]
         is_done = is_write and chance.random() < 0.5
+    key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}/")
+    # This reads the body of a removal, and puts it back: what is read twice never ends.
+    keys = removed(environ, key)
     if fails and not is_done:
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     status = []
     body = b""
-    key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}/")
-    keys = removed(environ, key)
     if not fails or is_done:
         body = b"".join(backend(environ, lambda code, headers, *_: status.append((code, headers)) or (lambda _: None)))
         # Writes are counted here: the times of versions are whole seconds, and give no order.
@@ -117,6 +121,14 @@ def answer(command, *words):
         return listed()
     if command == "delete":
         s3.delete_object(Bucket=BUCKET, Key=words[0])
+        return None
+    if command == "save":
+        prefix, folder = words
+        for key in listed():
+            if key.startswith(prefix):
+                path = pathlib.Path(folder, key.removeprefix(prefix))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
         return None
     if command == "put":
         s3.put_object(Bucket=BUCKET, Key=words[0], Body=words[1].encode())

@@ -32,7 +32,7 @@ Examples:
   promptbatch export out/cats --to captions --caption 'ohwx cat, {tags}' -o train_data/10_cats
   promptbatch export out/cats --to parquet --shard-bytes 1GiB
       load_dataset(\"parquet\", data_dir=\"out/cats/export/parquet\")
-  promptbatch export out/cats --to webdataset -o s3://bucket/cats
+  promptbatch export out/cats --to imagefolder -o s3://bucket/cats
 
 Every image is checked against its recorded size and sha256 as it is exported. An image that is
 missing or damaged is left out and named, and the exit code is 100. Jobs without an image are left
@@ -58,9 +58,11 @@ captions     000001-a-golden-cat.png, 000001-a-golden-cat.txt and so on, all in 
 parquet      train-00000.parquet and so on: image (bytes and path) and all columns with their
              types, 100 images per row group
 
-With -o s3://bucket/prefix (gs://, az://, file://), each complete shard is moved there, and
-replaces no object. The record of what is exported stays in OUT/export, and there is no dataset
-card.
+With -o s3://bucket/prefix (gs://, az://, file://), the dataset is written there. Each shard,
+image and caption is created whole or not at all, and only if there is no object of its name.
+Images that are in the same bucket are read, to verify them, and copied inside the storage. Only
+metadata and the card of this export are ever written over. The record of the export stays in
+OUT/export.
 
 What is exported is recorded beside the folder, in .NAME.promptbatch-export.db: move both together.
 README.md in the folder is a dataset card, with which load_dataset(\"FOLDER\") works too. Once
@@ -80,8 +82,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FORMAT")]
     pub to: ExportFormat,
 
-    /// The dataset's folder, or for webdataset and parquet a place in object storage, such as
-    /// `s3://bucket/prefix`
+    /// The dataset's folder, or a place in object storage, such as `s3://bucket/prefix`
     /// [default: OUT/export/FORMAT]
     #[arg(short = 'o', long = "dir", value_name = "DIR|URL")]
     pub dir: Option<PathBuf>,
@@ -202,6 +203,9 @@ fn options(args: &ExportArgs) -> Result<ExportOptions, String> {
     // The text is not repeated, because it may contain a key.
     let place = place.map(str::parse::<StorageUrl>).transpose();
     let place = place.map_err(|error| format!("could not use the address of -o: {error}"))?;
+    if place.is_some() && args.copy {
+        return Err("could not use --copy with an address: object storage has no links".to_owned());
+    }
     let dir = match (&place, &args.dir) {
         (Some(place), _) => folder_of_place(&args.out, format, place),
         (None, Some(dir)) => dir.clone(),
@@ -233,7 +237,7 @@ fn exit_of_export(error: &ExportError) -> Exit {
         | ExportError::Other { .. }
         | ExportError::OtherRun { .. }
         | ExportError::Taken { .. }
-        | ExportError::NotSharded { .. }
+        | ExportError::ForeignObject { .. }
         | ExportError::NoParquet => Exit::Usage,
         ExportError::Store(_)
         | ExportError::Held { .. }
@@ -255,10 +259,16 @@ fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
         (exported.n_removed, "removed (no longer in the run)"),
     ];
     parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))));
-    let files = [(exported.n_linked, "hard link"), (exported.n_copied, "copy"), (exported.n_shards, "shard")];
+    let files = [
+        (exported.n_linked, "hard link"),
+        (exported.n_copied, "copy"),
+        (exported.n_copied_there, "copy inside the storage"),
+        (exported.n_shards, "shard"),
+    ];
     let plural = |n: u64, what: &str| match (n, what) {
         (1, what) => format!("1 {what}"),
         (n, "copy") => format!("{} copies", grouped(n)),
+        (n, "copy inside the storage") => format!("{} copies inside the storage", grouped(n)),
         (n, what) => format!("{} {what}s", grouped(n)),
     };
     let files: Vec<String> = files.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| plural(n, what)).collect();

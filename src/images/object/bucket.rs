@@ -9,9 +9,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store::path::Path;
-use object_store::{Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    Attribute, Attributes, CopyMode, CopyOptions, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload,
+};
 use tokio::time::sleep;
 
+use crate::images::StoredObject;
 use crate::images::error::StoreError;
 use crate::images::object::failure::{Failure, words};
 use crate::model::storage_url::{StorageKind, StorageUrl};
@@ -106,7 +110,7 @@ impl Bucket {
     }
 
     /// Returns the key of a name.
-    fn key(&self, name: &str) -> Result<Path, StoreError> {
+    pub(super) fn key(&self, name: &str) -> Result<Path, StoreError> {
         let key = if self.prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix) };
         Path::parse(key).map_err(|error| self.failed("use", name, error.to_string(), REFUSED, false))
     }
@@ -189,27 +193,33 @@ impl Bucket {
         kind.into_iter().map(|kind| (Attribute::ContentType, kind)).collect()
     }
 
-    /// Writes an object unless one has this name. The outer error ends the run.
-    pub(super) async fn create(&self, name: &str, bytes: Bytes) -> Result<Result<(), Failure>, StoreError> {
-        let write = |mode: PutMode| {
-            let bytes = bytes.clone();
-            move |key: Path| {
-                let options =
-                    PutOptions { mode: mode.clone(), attributes: self.attributes(name), ..PutOptions::default() };
-                let payload = PutPayload::from_bytes(bytes.clone());
-                async move { self.store.put_opts(&key, payload, options).await.map(drop) }
-            }
+    /// Writes an object in this mode, and returns its tag.
+    pub(super) async fn write(
+        &self,
+        name: &str,
+        bytes: &Bytes,
+        mode: PutMode,
+    ) -> Result<Result<String, Failure>, StoreError> {
+        let write = |key: Path| {
+            let options = PutOptions { mode: mode.clone(), attributes: self.attributes(name), ..PutOptions::default() };
+            let payload = PutPayload::from_bytes(bytes.clone());
+            async move { self.store.put_opts(&key, payload, options).await.map(|written| tag(written.e_tag.as_deref())) }
         };
+        self.patiently(("write", name), write).await
+    }
+
+    /// Writes an object unless one has this name, and returns its tag. The outer error ends the run.
+    pub(super) async fn create(&self, name: &str, bytes: &Bytes) -> Result<Result<String, Failure>, StoreError> {
         let written = if self.is_conditional.load(Ordering::Relaxed) {
-            self.patiently(("write", name), write(PutMode::Create)).await?
+            self.write(name, bytes, PutMode::Create).await?
         } else {
             let mut hasher = DefaultHasher::new();
             name.hash(&mut hasher);
             let lock = usize::try_from(hasher.finish() % N_LOCKS as u64).expect("it is small");
             let _lock = self.locks[lock].lock().await;
-            match self.head(name).await? {
+            match self.find(name).await? {
                 Some(_) => Err(Failure::Exists),
-                None => self.patiently(("write", name), write(PutMode::Overwrite)).await?,
+                None => self.write(name, bytes, PutMode::Overwrite).await?,
             }
         };
         match written {
@@ -220,13 +230,13 @@ impl Bucket {
         }
     }
 
-    /// Writes an object unless another one has this name. Returns whether the object of this name has these bytes: written now, or
-    /// before by a request whose answer was lost.
-    pub(super) async fn put(&self, name: &str, bytes: &Bytes) -> Result<bool, StoreError> {
+    /// Writes an object unless another one has this name. Returns the tag of the object if it has these bytes: written now, or
+    /// before by a request whose answer was lost. `None` if another object has the name.
+    pub(super) async fn put(&self, name: &str, bytes: &Bytes) -> Result<Option<String>, StoreError> {
         let mut pause = PAUSE_MIN;
         for _ in 0..CONFLICTS_MAX {
-            match self.create(name, bytes.clone()).await? {
-                Ok(()) => return Ok(true),
+            match self.create(name, bytes).await? {
+                Ok(tag) => return Ok(Some(tag)),
                 Err(Failure::Unsupported) => {
                     let cause = "it cannot write an object only if there is none".to_owned();
                     return Err(self.failed("write", name, cause, REFUSED, false));
@@ -234,8 +244,8 @@ impl Bucket {
                 Err(_) => (),
             }
             match self.read(name, Some(bytes.len() as u64)).await? {
-                Some(Ok(there)) => return Ok(there == *bytes),
-                Some(Err(_)) => return Ok(false),
+                Some(Ok(there)) if there == *bytes => return Ok(self.find(name).await?.map(|found| found.tag)),
+                Some(_) => return Ok(None),
                 // Another writer's request was under way, and has failed (409).
                 None => sleep(pause).await,
             }
@@ -245,10 +255,15 @@ impl Bucket {
         Err(self.failed("write", name, cause, OUTAGE, true))
     }
 
-    /// Returns the length of an object; `None` if there is none.
-    pub(super) async fn head(&self, name: &str) -> Result<Option<u64>, StoreError> {
+    /// Returns what the storage knows of an object; `None` if there is none.
+    pub(super) async fn head(&self, name: &str) -> Result<Option<ObjectMeta>, StoreError> {
         let found = self.patiently(("look up", name), |key| async move { self.store.head(&key).await }).await?;
-        Ok(found.ok().map(|found| found.size))
+        Ok(found.ok())
+    }
+
+    /// Returns an object without reading it; `None` if there is none.
+    pub(super) async fn find(&self, name: &str) -> Result<Option<StoredObject>, StoreError> {
+        Ok(self.head(name).await?.as_ref().map(described))
     }
 
     /// Returns the bytes of an object, or its length if that is not `bytes`. `None` if there is no such object.
@@ -273,6 +288,17 @@ impl Bucket {
         Ok(self.patiently(("copy", name), copy).await?.is_ok())
     }
 
+    /// Copies an object of this storage, unless there is one of the name. `Refused` and `Unsupported` say that the storage does not do that.
+    pub(super) async fn copy_new(&self, from: &Path, name: &str) -> Result<Result<(), Failure>, StoreError> {
+        let copy = |to: Path| async move {
+            self.store.copy_opts(from, &to, CopyOptions::new().with_mode(CopyMode::Create)).await
+        };
+        match self.patiently(("write", name), copy).await {
+            Err(StoreError::Storage { is_outage: false, .. }) => Ok(Err(Failure::Refused)),
+            copied => copied,
+        }
+    }
+
     /// Removes an object.
     pub(super) async fn remove(&self, name: &str) -> Result<(), StoreError> {
         let removed = self.patiently(("remove", name), |key| async move { self.store.delete(&key).await }).await?;
@@ -283,12 +309,12 @@ impl Bucket {
         }
     }
 
-    /// Passes the names of all objects below a folder to `tell`, until that returns `false`. After a failure the list goes on behind the
+    /// Passes all objects below a folder, with their names, to `tell`, until that returns `false`. After a failure the list goes on behind the
     /// last name: storage lists names in their order.
     pub(super) async fn list<F: Future<Output = bool>>(
         &self,
         folder: &str,
-        mut tell: impl FnMut(String) -> F,
+        mut tell: impl FnMut(String, StoredObject) -> F,
     ) -> Result<(), StoreError> {
         let n_before = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
         let (mut last, mut answered_at, mut pause) = (None::<Path>, Instant::now(), PAUSE_MIN);
@@ -304,7 +330,8 @@ impl Bucket {
                     Some(Err(error)) => break error,
                     Some(Ok(found)) => {
                         (answered_at, pause) = (Instant::now(), PAUSE_MIN);
-                        if !tell(found.location.as_ref().get(n_before..).unwrap_or_default().to_owned()).await {
+                        let name = found.location.as_ref().get(n_before..).unwrap_or_default().to_owned();
+                        if !tell(name, described(&found)).await {
                             return Ok(());
                         }
                         last = Some(found.location);
@@ -320,4 +347,14 @@ impl Bucket {
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
+}
+
+/// Returns what a list, or a look, says of an object.
+fn described(found: &ObjectMeta) -> StoredObject {
+    StoredObject { bytes: found.size, tag: tag(found.e_tag.as_deref()) }
+}
+
+/// Returns a tag in one form: some answers have it in quotes, and others do not.
+pub(super) fn tag(e_tag: Option<&str>) -> String {
+    e_tag.unwrap_or_default().trim_start_matches("W/").trim_matches('"').to_owned()
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3CopyIfNotExists};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
@@ -45,7 +45,7 @@ pub(super) fn connect(url: &StorageUrl, how: Use) -> Result<Box<dyn ObjectStore>
     let retry = RetryConfig { max_retries, ..RetryConfig::default() };
     check_endpoint(url)?;
     let built: object_store::Result<Box<dyn ObjectStore>> = match url.kind() {
-        StorageKind::S3 => AmazonS3Builder::from_env()
+        StorageKind::S3 => with_copies(AmazonS3Builder::from_env())
             .with_bucket_name(url.bucket())
             .with_checksum_algorithm(Checksum::SHA256)
             .with_allow_http(true)
@@ -67,6 +67,14 @@ pub(super) fn connect(url: &StorageUrl, how: Use) -> Result<Box<dyn ObjectStore>
         StorageKind::Folder => folder(url, how).map(|store| Box::new(store) as _),
     };
     built.map_err(|error| unusable(url, words(&error)))
+}
+
+/// Makes the store copy objects only to free names, in the way of S3 unless the environment names another one.
+fn with_copies(builder: AmazonS3Builder) -> AmazonS3Builder {
+    match builder.get_config_value(&AmazonS3ConfigKey::CopyIfNotExists) {
+        Some(_) => builder,
+        None => builder.with_copy_if_not_exists(S3CopyIfNotExists::Multipart),
+    }
 }
 
 /// Opens a folder of a file system. What is written there is synced.

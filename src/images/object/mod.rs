@@ -7,6 +7,7 @@ pub(super) mod files;
 pub(super) mod saved;
 #[cfg(test)]
 pub(super) mod tests;
+mod uploads;
 mod worker;
 
 use std::path::Path;
@@ -125,7 +126,7 @@ impl ObjectStoreImages {
             let (bucket, bytes) = (Arc::clone(&self.images.bucket), bytes.clone());
             let written = self.images.worker.run(async move {
                 let is_there = bucket.put(&name, &bytes).await?;
-                Ok::<_, StoreError>(is_there.then_some(name))
+                Ok::<_, StoreError>(is_there.is_some().then_some(name))
             });
             if let Some(name) = written.await? {
                 return Ok(name);
@@ -157,14 +158,14 @@ fn has_keys() -> bool {
 async fn is_conditional(bucket: &Bucket) -> Result<bool, StoreError> {
     let text = Bytes::from_static(PROBE_TEXT);
     for _ in 0..2 {
-        match bucket.create(PROBE, text.clone()).await? {
+        match bucket.create(PROBE, &text).await? {
             Err(Failure::Exists) => return Ok(true),
             Err(Failure::Unsupported) => {
                 bucket.set_unconditional();
-                bucket.create(PROBE, text).await?.ok();
+                bucket.create(PROBE, &text).await?.ok();
                 return Ok(false);
             }
-            Ok(()) | Err(Failure::Missing | Failure::Refused | Failure::Passing) => (),
+            Ok(_) | Err(Failure::Missing | Failure::Refused | Failure::Passing) => (),
         }
     }
     Ok(false)

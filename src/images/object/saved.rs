@@ -31,7 +31,7 @@ const REQUESTS_MAX: usize = 32;
 const PRESENCE_MAX: u64 = 1_000;
 
 /// Names of a list that wait for the reader, at most.
-const NAMES_MAX: usize = 10_000;
+pub(super) const NAMES_MAX: usize = 10_000;
 
 /// Pause of a list whose reader is slow.
 const READER_PAUSE: Duration = Duration::from_millis(2);
@@ -97,7 +97,7 @@ async fn verified(bucket: &Bucket, artifact: &Artifact) -> Result<Bytes, Damage>
 
 async fn is_there(bucket: &Bucket, artifact: &Artifact) -> Result<bool, StoreError> {
     let name = &artifact.file_name;
-    Ok(is_inside(name) && bucket.head(name).await? == Some(artifact.bytes))
+    Ok(is_inside(name) && bucket.head(name).await?.is_some_and(|found| found.size == artifact.bytes))
 }
 
 /// Moves an object to a free name. A copy is there before the object is removed.
@@ -105,13 +105,13 @@ async fn move_to(bucket: &Bucket, name: &str, to: &str) -> Result<(), StoreError
     if bucket.copy(name, to).await? { bucket.remove(name).await } else { Ok(()) }
 }
 
-/// Passes a name to the reader of a list. Returns `false` if the reader is gone. The thread has other requests to do while the reader is slow.
-async fn tell(reader: &SyncSender<Result<String, StoreError>>, mut name: Result<String, StoreError>) -> bool {
+/// Passes what was found to the reader of a list. Returns `false` if the reader is gone. The thread has other requests to do while the reader is slow.
+pub(super) async fn tell<T>(reader: &SyncSender<Result<T, StoreError>>, mut found: Result<T, StoreError>) -> bool {
     loop {
-        match reader.try_send(name) {
+        match reader.try_send(found) {
             Ok(()) => return true,
             Err(TrySendError::Disconnected(_)) => return false,
-            Err(TrySendError::Full(again)) => name = again,
+            Err(TrySendError::Full(again)) => found = again,
         }
         sleep(READER_PAUSE).await;
     }
@@ -176,7 +176,7 @@ impl SavedImages for ObjectImages {
         self.wait(|bucket| async move {
             let Ok(bytes) = read(&bucket, &artifact).await? else { return Ok(None) };
             for name in kept_names(&artifact.file_name) {
-                if bucket.put(&name, &bytes).await? {
+                if bucket.put(&name, &bytes).await?.is_some() {
                     return Ok(Some(name));
                 }
             }
@@ -209,7 +209,7 @@ impl SavedImages for ObjectImages {
         self.wait(|bucket| async move {
             match read(&bucket, &image.kept()).await? {
                 Ok(bytes) if is_inside(&image.artifact.file_name) => {
-                    bucket.put(&image.artifact.file_name, &bytes).await
+                    Ok(bucket.put(&image.artifact.file_name, &bytes).await?.is_some())
                 }
                 Ok(_) | Err(_) => Ok(false),
             }
@@ -220,7 +220,7 @@ impl SavedImages for ObjectImages {
         let (sender, names) = sync_channel(NAMES_MAX);
         self.wait(|bucket| async move {
             tokio::spawn(async move {
-                let told = |name: String| tell(&sender, Ok(name));
+                let told = |name: String, _| tell(&sender, Ok(name));
                 if let Err(error) = bucket.list("images", told).await {
                     tell(&sender, Err(error)).await;
                 }

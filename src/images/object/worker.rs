@@ -7,6 +7,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::JoinError;
 
 /// Thread with a runtime of its own. It ends when the value is dropped.
 #[derive(Debug)]
@@ -41,5 +42,15 @@ impl Worker {
         // A receiver that is gone has panicked itself.
         self.runtime.spawn(async move { drop(done.send(work.await)) });
         result.recv().expect("the thread of the object storage answers")
+    }
+
+    /// Starts the work on the thread. Its result, or its panic, is sent to `results`.
+    pub(super) fn begin<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+        results: mpsc::Sender<Result<T, JoinError>>,
+    ) {
+        let work = self.runtime.spawn(work);
+        self.runtime.spawn(async move { drop(results.send(work.await)) });
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, absolute};
 
+use crate::fsio::temp_file::TempFile;
 use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::card::{DatasetCard, FILE_NAME};
 use crate::report::dataset::split::Splits;
@@ -21,9 +22,7 @@ const EXTENSIONS: &str = "extensions";
 
 /// Writes the card of a dataset, unless it is in place, or another file is. Returns whether another file is there.
 pub(super) fn write(work: &ExportContext<'_>, provider: &str) -> Result<bool, ExportError> {
-    // In object storage nothing is replaced, and the card changes with every export.
-    let has_card = work.options.format != DatasetFormat::Captions && work.options.place.is_none();
-    let Some(splits) = work.splits.as_ref().filter(|_| has_card) else {
+    let Some(splits) = work.splits.as_ref().filter(|_| work.options.format != DatasetFormat::Captions) else {
         return Ok(false);
     };
     let extensions = extensions(work)?;
@@ -40,7 +39,18 @@ pub(super) fn write(work: &ExportContext<'_>, provider: &str) -> Result<bool, Ex
         provider,
         caption: &work.options.caption,
     };
-    put(&work.options.dir, &work.state, &card.text())
+    let dir = &work.options.dir;
+    match work.place {
+        Some(place) => place.put(&work.state, FILE_NAME, written(dir, &card.text())?.path()),
+        None => put(dir, &work.state, &card.text()),
+    }
+}
+
+/// Writes the text to a temporary file.
+fn written(dir: &Path, text: &str) -> Result<TempFile, ExportError> {
+    let mut out = create(dir, FILE_NAME)?;
+    out.write_all(text.as_bytes()).map_err(at(&dir.join(FILE_NAME)))?;
+    synced(out)
 }
 
 /// Content of the file at the place of the card.
@@ -62,9 +72,7 @@ fn put(dir: &Path, state: &ExportRecord, text: &str) -> Result<bool, ExportError
         FoundCard::File(found) if is_own(state, &found)? => format!("{found} {hash}"),
         FoundCard::File(_) | FoundCard::Other => return Ok(true),
     };
-    let mut out = create(dir, FILE_NAME)?;
-    out.write_all(text.as_bytes()).map_err(at(&path))?;
-    let file = synced(out)?;
+    let file = written(dir, text)?;
     state.set(CARD, &under_way)?;
     settle(file, &path)?;
     sync_names(dir)?;

@@ -65,8 +65,16 @@ pub enum ExportError {
         /// Damage of the shard.
         damage: Damage,
     },
-    /// Object in the place of a shard, with other bytes.
-    #[error("could not export to {url}: another object has this name; choose another place with -o")]
+    /// Place in object storage that has other objects and no export.
+    #[error("could not export to {place}: {url} is there, and no export of this run; choose an empty place with -o")]
+    ForeignObject {
+        /// Address of the dataset.
+        place: String,
+        /// Address of one of the objects.
+        url: String,
+    },
+    /// Object with other bytes in the place of one of the dataset.
+    #[error("could not export to {url}: another object has this name; move it away, or choose another place with -o")]
     Taken {
         /// Address of the object.
         url: String,
@@ -78,16 +86,6 @@ pub enum ExportError {
         url: String,
         /// Damage of the shard.
         damage: Damage,
-    },
-    /// Format that consists of many files, some of which change.
-    #[error(
-        "could not export {format} to {url}: only webdataset and parquet can be in object storage; export to a folder, and copy it there"
-    )]
-    NotSharded {
-        /// Name of the format.
-        format: &'static str,
-        /// Address of the dataset.
-        url: String,
     },
     /// Image that changed between two reads.
     #[error(

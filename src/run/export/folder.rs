@@ -138,7 +138,9 @@ impl DatasetWriter for FolderWriter<'_> {
                     (had.row, had.place.map(|(stem, _)| stem).unwrap_or_default())
                 } else {
                     work.told.n_new += 1;
-                    let stem = new_stem(work, &prefix, known, nth, artifact)?;
+                    // A caption without an image is one that the user has edited.
+                    let is_kept = |stem: &str| Ok(caption_file::path(&work.options.dir, stem).exists());
+                    let stem = new_stem(work, &prefix, (known, nth, artifact), is_kept)?;
                     (work.state.add((known.job.id, nth), mark, Some((&stem, extension)))?, stem)
                 };
                 self.batch.push(PendingImage { artifact: artifact.clone(), stem, caption });
@@ -165,19 +167,17 @@ impl DatasetWriter for FolderWriter<'_> {
         nth: usize,
         artifact: &Artifact,
     ) -> Result<(), ExportError> {
-        let (Some(tables), Some(had)) = (&mut self.tables, work.state.find(known.job.id, nth)?) else { return Ok(()) };
-        let Some((stem, extension)) = had.place.filter(|_| work.seen.contains(had.row)) else { return Ok(()) };
-        let (split, prefix) = work.split_of(known);
-        // Makes the name relative to the table, which is in the folder of its split.
-        let below = stem.strip_prefix(&format!("{prefix}/")).unwrap_or(&stem);
-        tables.write(work, (known, artifact), (split, &format!("{below}.{extension}")))
+        self.tables.as_mut().map_or(Ok(()), |tables| tables.tabulate(work, known, nth, artifact))
     }
 
     fn finish(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError> {
         self.flush(work)?;
+        // The hash of a table is durable before the table is in place.
+        work.state.commit()?;
         if let Some(tables) = &mut self.tables {
             work.told.n_tables_kept = tables.settle(work)?;
         }
+        work.state.begin()?;
         let has_captions = self.tables.is_none();
         // Files are removed before their records, so that no file is left behind.
         each_image(&work.state, |had| {
@@ -252,13 +252,12 @@ fn remove_files(dir: &Path, had: &ExportedImage, keeps_caption: bool) -> Result<
     remove(&dir.join(format!("{stem}.{extension}")))
 }
 
-/// Returns a stem that no other image has: the name of the run's own file, below its split.
-fn new_stem(
+/// Returns a stem that no other image has: the name of the run's own file, below its split. `is_kept` says that another file needs it.
+pub(super) fn new_stem(
     work: &ExportContext<'_>,
     prefix: &str,
-    known: &JobRecord,
-    nth: usize,
-    artifact: &Artifact,
+    (known, nth, artifact): (&JobRecord, usize, &Artifact),
+    is_kept: impl Fn(&str) -> Result<bool, ExportError>,
 ) -> Result<String, ExportError> {
     let n = work.state.place_one(prefix)?;
     // Training programs for captions read one folder and no subfolder.
@@ -273,8 +272,7 @@ fn new_stem(
     for name in [name, apart.clone()].into_iter().chain(numbered) {
         let parts = [prefix, &folder, &name];
         let stem = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-        // A caption without an image is one that the user has edited.
-        if !work.state.is_taken(&stem)? && !caption_file::path(&work.options.dir, &stem).exists() {
+        if !work.state.is_taken(&stem)? && !is_kept(&stem)? {
             return Ok(stem);
         }
     }

@@ -1,7 +1,7 @@
 //! Export of a run's images as a dataset: takes verified images, keeps existing ones, and resumes after an interruption.
 //!
 //! A folder of files (`folder`) follows the run: an image that was made again replaces the earlier one. An image that is no
-//! longer in the manifest is removed. Shards (`shards`) are written once and stay; new images go into new shards. Both record
+//! longer in the manifest is removed. In object storage (`objects`) it follows too. Shards (`shards`) are written once and stay; new images go into new shards. Both record
 //! the location of each image (`state`). A kill at any moment therefore costs one batch or one shard of work. Another export
 //! reads only what is new.
 
@@ -9,8 +9,11 @@ mod caption_file;
 mod card_file;
 mod error;
 mod folder;
+mod object_place;
+mod objects;
 mod opening;
 mod options;
+mod own_objects;
 mod record;
 mod record_place;
 mod shard_place;
@@ -34,6 +37,8 @@ use crate::report::dataset::column_form::{self, ColumnForm};
 use crate::report::dataset::column_use::ColumnUse;
 use crate::report::dataset::record::Columns;
 use crate::run::export::folder::FolderWriter;
+use crate::run::export::object_place::ObjectPlace;
+use crate::run::export::objects::ObjectWriter;
 use crate::run::export::record::ExportRecord;
 use crate::run::export::shards::ShardWriter;
 use crate::run::export::writer::{DatasetWriter, ExportContext};
@@ -50,15 +55,14 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
     if options.format == DatasetFormat::Parquet && !cfg!(feature = "parquet") {
         return Err(ExportError::NoParquet);
     }
-    if let Some(place) = options.place.as_ref().filter(|_| !options.format.is_sharded()) {
-        return Err(ExportError::NotSharded { format: options.format.as_str(), url: place.to_string() });
-    }
     let run = stores::open_for_reading(&options.out)?;
     let images = place::saved::<ExportError>(&options.out, &*run)?;
+    let images_at = run.images()?;
+    let objects = options.place.as_ref().map(|url| ObjectPlace::open(url, images_at.as_ref())).transpose()?;
     run.in_snapshot(|| {
         let provider = run.provider_name()?;
         let columns = Columns::new(&provider, &run.columns()?, &options.caption)?;
-        let state = opening::open(options, &columns, &run.origin()?)?;
+        let state = opening::open(options, objects.as_ref(), &columns, &run.origin()?)?;
         let splits = match (options.format, &options.splits) {
             (DatasetFormat::Captions, None) => None,
             (_, Some(splits)) => Some(splits.clone()),
@@ -68,10 +72,13 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             DatasetFormat::WebDataset => forms_of_shards(&columns, &*run, &state)?,
             DatasetFormat::ImageFolder | DatasetFormat::Captions | DatasetFormat::Parquet => vec![],
         };
-        let mut work = ExportContext::new((options, &*images, &columns), forms, splits, state);
-        let mut keep: Box<dyn DatasetWriter + '_> = match options.format {
-            DatasetFormat::ImageFolder | DatasetFormat::Captions => Box::new(FolderWriter::new(&work)?),
-            DatasetFormat::WebDataset | DatasetFormat::Parquet => Box::new(ShardWriter::new(&work)?),
+        let mut work = ExportContext::new((options, &*images, &columns), objects.as_ref(), forms, splits, state);
+        let mut keep: Box<dyn DatasetWriter + '_> = match (options.format, &objects) {
+            (DatasetFormat::ImageFolder | DatasetFormat::Captions, None) => Box::new(FolderWriter::new(&work)?),
+            (DatasetFormat::ImageFolder | DatasetFormat::Captions, Some(place)) => {
+                Box::new(ObjectWriter::new(&work, place)?)
+            }
+            (DatasetFormat::WebDataset | DatasetFormat::Parquet, _) => Box::new(ShardWriter::new(&work)?),
         };
         let counts = run.counts()?;
         work.told.n_without = counts.n_jobs() - counts.n_succeeded;
@@ -85,6 +92,7 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             }
             Ok::<_, ExportError>(())
         })?;
+        keep.settle(&mut work)?;
         if let Some(forms) = keep.forms_of_table(options.metadata) {
             work.forms = forms;
             run.for_each_job(JobSet::InManifest, |known| {

@@ -12,9 +12,9 @@ use crate::report::dataset::split::Splits;
 pub struct ExportOptions {
     /// Output folder of the run.
     pub out: PathBuf,
-    /// Folder of the dataset. If it has another `place`, that of shards on their way there.
+    /// Folder of the dataset. If it has another `place`, that of files on their way there.
     pub dir: PathBuf,
-    /// Address in object storage to which complete shards are moved; `None` if they stay in the folder.
+    /// Address of the dataset in object storage; `None` if it is in the folder.
     pub place: Option<StorageUrl>,
     /// Format of the dataset.
     pub format: DatasetFormat,
@@ -47,7 +47,7 @@ impl Default for ShardLimits {
     }
 }
 
-/// Returns the folder that shards pass on their way to a place in object storage. Each place has its own, which stays with the run.
+/// Returns the folder that files pass on their way to a place in object storage. Each place has its own, which stays with the run.
 pub fn folder_of_place(out: &Path, format: DatasetFormat, place: &StorageUrl) -> PathBuf {
     let hash = blake3::hash(place.to_string().as_bytes()).to_hex();
     out.join("export").join(format!("{}-{}", format.as_str(), &hash[..12]))

@@ -71,6 +71,9 @@ impl ExportRecord {
             }
             _ => false,
         };
+        if is_known {
+            self.connection.execute_batch(include_str!("objects.sql"))?;
+        }
         self.connection.execute_batch("COMMIT")?;
         Ok(is_known)
     }
@@ -114,11 +117,7 @@ impl ExportRecord {
     /// Finds an image of a job; `None` if it is not exported.
     pub(super) fn find(&self, job: JobId, nth: usize) -> Result<Option<ExportedImage>, ExportError> {
         let sql = "SELECT row, mark, stem, extension FROM images WHERE job = ?1 AND n = ?2";
-        self.get(sql, params![job.bytes(), nth], |row| {
-            let stem: Option<String> = row.get(2)?;
-            let place = stem.zip(row.get(3)?);
-            Ok(ExportedImage { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
-        })
+        self.get(sql, params![job.bytes(), nth], exported)
     }
 
     /// Returns whether an image already has this stem, ignoring case.
@@ -154,17 +153,8 @@ impl ExportRecord {
 
     /// Returns at most `max` images behind this row, in the order of rows.
     pub(super) fn images_after(&self, row: i64, max: usize) -> Result<Vec<ExportedImage>, ExportError> {
-        let read = || {
-            let sql = "SELECT row, mark, stem, extension FROM images WHERE row > ?1 ORDER BY row LIMIT ?2";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params![row, max], |row| {
-                let stem: Option<String> = row.get(2)?;
-                let place = stem.zip(row.get(3)?);
-                Ok(ExportedImage { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(|error| self.error(error))
+        let sql = "SELECT row, mark, stem, extension FROM images WHERE row > ?1 ORDER BY row LIMIT ?2";
+        self.all(sql, params![row, max], exported)
     }
 
     /// Counts one more file in this split, and returns the number of files that the split ever had before.
@@ -190,12 +180,7 @@ impl ExportRecord {
 
     /// Returns the names of the shards and their lengths in bytes.
     pub(super) fn shards(&self) -> Result<Vec<(String, u64)>, ExportError> {
-        let read = || {
-            let mut statement = self.connection.prepare("SELECT name, bytes FROM shards ORDER BY name")?;
-            let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(|error| self.error(error))
+        self.all("SELECT name, bytes FROM shards ORDER BY name", (), |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     pub(super) fn n_images(&self) -> Result<u64, ExportError> {
@@ -217,12 +202,7 @@ impl ExportRecord {
 
     /// Returns the splits whose table was recorded.
     pub(super) fn splits_with_table(&self) -> Result<Vec<String>, ExportError> {
-        let read = || {
-            let mut statement =
-                self.connection.prepare("SELECT substr(key, 7) FROM settings WHERE key LIKE 'table %'")?;
-            statement.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        read().map_err(|error| self.error(error))
+        self.all("SELECT substr(key, 7) FROM settings WHERE key LIKE 'table %'", (), |row| row.get(0))
     }
 
     /// Passes the job of each exported image to `show`.
@@ -239,10 +219,13 @@ impl ExportRecord {
     }
 
     pub(super) fn clear(&self) -> Result<(), ExportError> {
-        self.batch("DELETE FROM images; DELETE FROM shards; DELETE FROM placed; DELETE FROM settings")
+        self.batch(
+            "DELETE FROM images; DELETE FROM shards; DELETE FROM placed; DELETE FROM settings; DELETE FROM objects",
+        )
     }
 
-    fn get<T>(
+    /// Reads the first row, if there is one.
+    pub(super) fn get<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -252,7 +235,19 @@ impl ExportRecord {
         found().map_err(|error| self.error(error))
     }
 
-    fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<(), ExportError> {
+    /// Reads all rows.
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, ExportError> {
+        let found = || self.connection.prepare_cached(sql)?.query_map(params, read)?.collect::<rusqlite::Result<_>>();
+        found().map_err(|error| self.error(error))
+    }
+
+    /// Changes rows.
+    pub(super) fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<(), ExportError> {
         let changed = || self.connection.prepare_cached(sql)?.execute(params);
         changed().map(drop).map_err(|error| self.error(error))
     }
@@ -260,6 +255,12 @@ impl ExportRecord {
     fn error(&self, source: rusqlite::Error) -> ExportError {
         ExportError::State { path: self.path.clone(), source: source.into() }
     }
+}
+
+fn exported(row: &rusqlite::Row<'_>) -> rusqlite::Result<ExportedImage> {
+    let stem: Option<String> = row.get(2)?;
+    let place = stem.zip(row.get(3)?);
+    Ok(ExportedImage { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
 }
 
 /// Returns a stem as file systems that ignore case compare it.

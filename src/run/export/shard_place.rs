@@ -18,7 +18,7 @@ pub(super) struct ShardPlace {
 impl ShardPlace {
     /// Opens the place. Sends nothing.
     pub(super) fn open(url: &StorageUrl) -> Result<Self, ExportError> {
-        Ok(Self { url: url.clone(), files: adapters::files(url)? })
+        Ok(Self { url: url.clone(), files: adapters::files(url, None)? })
     }
 
     /// Moves a recorded shard from `dir` to the place. After a crash at any point, it is moved again.
@@ -36,7 +36,7 @@ impl ShardPlace {
         if state.setting(&moved(name))?.is_none() {
             return Ok(false);
         }
-        let damage = match self.files.length(name)? {
+        let damage = match self.files.find(name)?.map(|there| there.bytes) {
             Some(there) if there == bytes => {
                 // A crash may have left the file.
                 remove(&dir.join(name))?;
@@ -57,10 +57,13 @@ pub(super) fn remove_all(url: &StorageUrl, dir: &Path, state: &ExportRecord) -> 
         let path = dir.join(&name);
         let is_own = match state.setting(&moved(&name))? {
             Some(_) => true,
-            None => path.is_file() && place.files.length(&name)? == Some(bytes) && place.files.create(&name, &path)?,
+            None => {
+                let there = place.files.find(&name)?;
+                there.is_some_and(|there| there.bytes == bytes) && path.is_file() && place.files.create(&name, &path)?
+            }
         };
         if is_own {
-            place.files.remove(&name)?;
+            place.files.remove_all(vec![name])?;
         }
     }
     Ok(())

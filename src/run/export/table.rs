@@ -11,6 +11,7 @@ use crate::report::dataset::column_form::ColumnForm;
 use crate::report::dataset::column_use::ColumnUse;
 use crate::report::dataset::metadata::{Metadata, TableFormat};
 use crate::report::dataset::record::{Columns, Record};
+use crate::report::dataset::split::Splits;
 use crate::report::value::hex;
 use crate::run::export::error::{ExportError, at};
 use crate::run::export::temp_file::{create, remove, settle, sync_names, synced};
@@ -41,7 +42,7 @@ impl<'a> MetadataTables<'a> {
     }
 
     /// Writes the row of an image, which is at `place` relative to the table.
-    pub(super) fn write(
+    fn write(
         &mut self,
         work: &ExportContext<'_>,
         (known, artifact): (&JobRecord, &Artifact),
@@ -59,24 +60,55 @@ impl<'a> MetadataTables<'a> {
         table.write(&work.columns.record(known, artifact).at(place)).map_err(at(dir))
     }
 
+    /// Writes the row of an image, if the image was taken.
+    pub(super) fn tabulate(
+        &mut self,
+        work: &ExportContext<'_>,
+        known: &JobRecord,
+        nth: usize,
+        artifact: &Artifact,
+    ) -> Result<(), ExportError> {
+        let Some(had) = work.state.find(known.job.id, nth)? else { return Ok(()) };
+        let Some((stem, extension)) = had.place.filter(|_| work.seen.contains(had.row)) else { return Ok(()) };
+        let (split, prefix) = work.split_of(known);
+        // Makes the name relative to the table, which is in the folder of its split.
+        let below = stem.strip_prefix(&format!("{prefix}/")).unwrap_or(&stem);
+        self.write(work, (known, artifact), (split, &format!("{below}.{extension}")))
+    }
+
+    /// Completes the tables, as temporary files.
+    pub(super) fn written(&mut self, work: &ExportContext<'_>) -> Result<Vec<WrittenTable>, ExportError> {
+        let (dir, format) = (&work.options.dir, work.options.metadata);
+        let splits = work.splits.iter().flat_map(Splits::names);
+        let written = splits.zip(&mut self.open).map(|(split, table)| {
+            let name = format!("{split}/{}", format.file_name());
+            let file = match table.take() {
+                Some(metadata) => {
+                    let HashingWriter { out, hasher } = metadata.finish().map_err(at(dir))?;
+                    Some((synced(out)?, hex(hasher.finalize().as_bytes())))
+                }
+                None => None,
+            };
+            Ok(WrittenTable { split: split.to_owned(), name, file })
+        });
+        written.collect()
+    }
+
     /// Puts each table in place if its content is new.
     /// Returns the number of tables that the user has edited, and that stay as they are.
     pub(super) fn settle(&mut self, work: &ExportContext<'_>) -> Result<u64, ExportError> {
-        let Some(splits) = &work.splits else { return Ok(0) };
         let mut n_kept = 0;
-        let (dir, format) = (&work.options.dir, work.options.metadata);
-        for (split, table) in splits.names().zip(&mut self.open) {
-            let (key, path) = (format!("table {split}"), dir.join(split).join(format.file_name()));
+        let dir = &work.options.dir;
+        for WrittenTable { split, name, file } in self.written(work)? {
+            let (key, path) = (format!("table {split}"), dir.join(name));
             let recorded = work.state.setting(&key)?;
-            let Some(metadata) = table.take() else {
+            let Some((file, hash)) = file else {
                 match own_hash(&path, recorded.as_deref())? {
                     FoundTable::Edited => n_kept += 1,
                     FoundTable::Own(_) | FoundTable::Missing => remove(&path)?,
                 }
                 continue;
             };
-            let HashingWriter { out, hasher } = metadata.finish().map_err(at(&path))?;
-            let hash = hex(hasher.finalize().as_bytes());
             let found = match own_hash(&path, recorded.as_deref())? {
                 FoundTable::Own(found) if found == hash => continue,
                 FoundTable::Own(found) => format!("{found} {hash}"),
@@ -87,7 +119,6 @@ impl<'a> MetadataTables<'a> {
                     continue;
                 }
             };
-            let file = synced(out)?;
             // A crash in between leaves one of the two.
             work.state.set(&key, &found)?;
             settle(file, &path)?;
@@ -96,6 +127,15 @@ impl<'a> MetadataTables<'a> {
         }
         Ok(n_kept)
     }
+}
+
+/// Complete table of a split.
+pub(super) struct WrittenTable {
+    split: String,
+    /// Name of the table, below the dataset's folder.
+    pub(super) name: String,
+    /// Temporary file, and the hash of its content; `None` if the split has no image.
+    pub(super) file: Option<(TempFile, String)>,
 }
 
 /// File at the place of a table.

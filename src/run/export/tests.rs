@@ -21,6 +21,9 @@ use crate::report::dataset::metadata::TableFormat;
 use crate::store::selection::RetrySelection;
 use crate::store::{JobScope, RunWriter, sqlite::SqliteStore};
 
+#[cfg(feature = "cloud")]
+mod bucket;
+mod copies;
 mod edits;
 #[cfg(feature = "cloud")]
 mod place;
@@ -127,19 +130,8 @@ impl World {
 
     /// Returns every file of the dataset except its card: name, bytes and inode.
     fn files(&self) -> BTreeMap<String, (Vec<u8>, u64)> {
-        let mut files = BTreeMap::new();
-        let mut folders = vec![self.dir()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                let name = path.strip_prefix(self.dir()).unwrap().to_str().unwrap().to_owned();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if name != "README.md" {
-                    files.insert(name, (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().ino()));
-                }
-            }
-        }
+        let mut files = files_below(&self.dir());
+        files.remove("README.md");
         files
     }
 
@@ -159,6 +151,22 @@ impl World {
         };
         text.lines().map(line).collect()
     }
+}
+
+/// Returns every file below a folder: name, bytes and inode.
+fn files_below(dir: &Path) -> BTreeMap<String, (Vec<u8>, u64)> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![dir.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+            files.insert(name, (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().ino()));
+        }
+    }
+    files
 }
 
 fn of(n: usize) -> Vec<String> {
@@ -266,35 +274,6 @@ fn a_damaged_image_is_left_out_until_it_is_whole() {
         let exported = world.export(format);
         assert_eq!((exported.n_images, exported.n_new, exported.n_left_out), (3, 1, 0));
     }
-}
-
-#[test]
-fn images_of_one_name_get_names_apart() {
-    let world = World::new(&["a", "A", "b"]);
-    // Second job with the prompt `a` gets another folder, as name templates may choose it.
-    let others: Vec<String> = (0..100).map(|n| format!("x{n}")).collect();
-    let mut prompts = vec!["a", "A", "b"];
-    prompts.extend(strs(&others));
-    prompts.push("a");
-    world.run(&prompts);
-    let exported = world.export(DatasetFormat::Captions);
-    assert_eq!((exported.n_images, world.names().len()), (104, 208));
-    let folded: std::collections::BTreeSet<String> = world.names().iter().map(|name| name.to_lowercase()).collect();
-    assert_eq!(folded.len(), 208, "also where A is a");
-}
-
-#[test]
-fn copies_are_files_of_their_own() {
-    let world = World::new(&["a", "b"]);
-    let exported =
-        export(&ExportOptions { is_copied: true, ..world.options(DatasetFormat::ImageFolder) }, &mut NoProgress)
-            .unwrap();
-    assert_eq!((exported.n_linked, exported.n_copied), (0, 2));
-    let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
-    assert_ne!(inode(world.dir().join("train/a.png")), inode(world.out().join("images/0/a.png")));
-    assert_eq!(fs::read(world.dir().join("train/a.png")).unwrap(), b"first image of a");
-    export(&ExportOptions { is_fresh: true, ..world.options(DatasetFormat::ImageFolder) }, &mut NoProgress).unwrap();
-    assert_eq!(inode(world.dir().join("train/a.png")), inode(world.out().join("images/0/a.png")));
 }
 
 #[test]

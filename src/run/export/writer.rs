@@ -11,6 +11,7 @@ use crate::report::dataset::metadata::TableFormat;
 use crate::report::dataset::record::{Columns, Record};
 use crate::report::dataset::split::Splits;
 use crate::run::export::error::ExportError;
+use crate::run::export::object_place::ObjectPlace;
 use crate::run::export::options::ExportOptions;
 use crate::run::export::record::ExportRecord;
 
@@ -27,6 +28,8 @@ pub struct Exported {
     pub n_linked: u64,
     /// Files that were copied.
     pub n_copied: u64,
+    /// Files that object storage copied by itself.
+    pub n_copied_there: u64,
     /// Shards that were written.
     pub n_shards: u64,
     /// Images whose file was removed, because the run no longer has them.
@@ -76,6 +79,11 @@ pub(super) trait DatasetWriter {
         artifact: &Artifact,
     ) -> Result<(), ExportError>;
 
+    /// Completes what waits for further images. No image comes after it.
+    fn settle(&mut self, _work: &mut ExportContext<'_>) -> Result<(), ExportError> {
+        Ok(())
+    }
+
     /// Returns the forms of the columns in the tables of the images, once every image was taken. `None` if there are no tables.
     fn forms_of_table(&self, _format: TableFormat) -> Option<Vec<ColumnForm>> {
         None
@@ -100,6 +108,8 @@ pub(super) trait DatasetWriter {
 pub(super) struct ExportContext<'a> {
     pub(super) options: &'a ExportOptions,
     pub(super) images: &'a dyn SavedImages,
+    /// Place in object storage; `None` if the dataset is in its folder.
+    pub(super) place: Option<&'a ObjectPlace>,
     pub(super) columns: &'a Columns,
     /// Forms of the columns in shards, or in the tables of an image folder, where they are known last.
     pub(super) forms: Vec<ColumnForm>,
@@ -117,13 +127,14 @@ impl<'a> ExportContext<'a> {
     /// Creates the data of an export that has taken no image.
     pub(super) fn new(
         (options, images, columns): (&'a ExportOptions, &'a dyn SavedImages, &'a Columns),
+        place: Option<&'a ObjectPlace>,
         forms: Vec<ColumnForm>,
         splits: Option<Splits>,
         state: ExportRecord,
     ) -> Self {
         let (seen, told) = (SeenRows::default(), Exported::default());
         let (models, extensions) = (BTreeMap::new(), BTreeSet::new());
-        Self { options, images, columns, forms, splits, state, seen, told, models, extensions }
+        Self { options, images, place, columns, forms, splits, state, seen, told, models, extensions }
     }
 
     /// Returns the split of a job's images: its number and its name, which is empty without splits.

@@ -19,6 +19,12 @@ fn moved(world: &World) -> Result<Exported, ExportError> {
 
 /// Returns the shards at the place: name and bytes.
 fn shards(world: &World) -> BTreeMap<String, Vec<u8>> {
+    let mut shards = objects(world);
+    assert!(shards.remove("README.md").is_some(), "the card is there too");
+    shards
+}
+
+fn objects(world: &World) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(place(world)).unwrap().map(|entry| entry.unwrap().path());
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     entries.map(|path| (name(&path), fs::read(&path).unwrap())).collect()
@@ -112,6 +118,22 @@ fn no_object_is_replaced_and_a_missing_one_is_told() {
     let fresh = ExportOptions { is_fresh: true, ..options_of(&world) };
     assert_eq!(export(&fresh, &mut NoProgress).unwrap().n_images, 4);
     assert_eq!(shards(&world).len(), 2);
-    let folder = ExportOptions { format: DatasetFormat::Captions, ..options_of(&world) };
-    assert!(matches!(export(&folder, &mut NoProgress), Err(ExportError::NotSharded { .. })));
+}
+
+/// Goal: shards have a card, which follows the dataset until the user edits it.
+#[test]
+fn shards_have_a_card() {
+    let world = World::new(&["a", "b"]);
+    let card = || String::from_utf8(objects(&world)["README.md"].clone()).unwrap();
+    assert!(!moved(&world).unwrap().has_other_card);
+    assert!(card().contains("| train | 2 |"), "{}", card());
+    world.run(&["a", "b", "c"]);
+    assert!(!moved(&world).unwrap().has_other_card);
+    assert!(card().contains("| train | 3 |"), "{}", card());
+    fs::write(place(&world).join("README.md"), "edited").unwrap();
+    for is_fresh in [false, true] {
+        let options = ExportOptions { is_fresh, ..options_of(&world) };
+        assert!(export(&options, &mut NoProgress).unwrap().has_other_card);
+        assert_eq!(card(), "edited");
+    }
 }
