@@ -123,7 +123,7 @@ fn doubt_pending(database: &Database, at: Timestamp, handed_out: u64, last_row: 
         })?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = *last;
-        let events: Vec<Event> = page.iter().map(|(_, known)| in_doubt(at, known)).collect();
+        let events: Vec<Event> = page.iter().flat_map(|(_, known)| in_doubt(at, known)).collect();
         let open: BTreeMap<JobId, OpenJob> =
             page.into_iter().map(|(row, JobRecord { job, state })| (job.id, OpenJob { row, state })).collect();
         let written = record::write_in(&database.connection, &open, &events);
@@ -134,13 +134,16 @@ fn doubt_pending(database: &Database, at: Timestamp, handed_out: u64, last_row: 
 /// Advances the watermark to the last event.
 pub(super) fn advance_to_last(database: &mut Database) -> Result<(), LedgerError> {
     let (seq, sum) = last_event(database)?;
-    database.mark.as_mut().map_or(Ok(()), |mark| mark.advance(seq, sum, 0))
+    let n_submits = totals::incidents(database)?.n_submits;
+    database.mark.as_mut().map_or(Ok(()), |mark| mark.advance_to(seq, sum, n_submits))
 }
 
-fn in_doubt(at: Timestamp, known: &JobRecord) -> Event {
+/// Returns the events of a submission that may have happened. It counts as one, like any other in doubt: in all totals, and against
+/// the limit on the cost.
+fn in_doubt(at: Timestamp, known: &JobRecord) -> [Event; 2] {
     let words = "the ledger was replaced by an older copy: this job may have been submitted and accepted since";
-    let kind = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words));
-    Event { job: known.job.id, index: known.job.index, at, kind }
+    let doubt = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words));
+    [EventKind::SubmitStarted, doubt].map(|kind| Event { job: known.job.id, index: known.job.index, at, kind })
 }
 
 fn hex(bytes: [u8; 16]) -> String {

@@ -110,7 +110,12 @@ impl WatermarkFile {
 
     /// Advances the watermark to a durable commit: to its last event, and by the submissions that it started.
     pub(super) fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
-        self.mark = Watermark { seq, sum, n_submits: self.mark.n_submits + n_submits, ..self.mark };
+        self.advance_to(seq, sum, self.mark.n_submits + n_submits)
+    }
+
+    /// Advances the watermark to a durable commit: to its last event, and to this number of submissions.
+    pub(super) fn advance_to(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
+        self.mark = Watermark { seq, sum, n_submits, ..self.mark };
         self.n_unsynced += 1;
         // Failed writes leave the watermark behind, which is allowed. The sync reports writes that keep failing.
         let written = self.write();

@@ -7,6 +7,8 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::amount::Amount;
+use crate::model::cost::Cost;
 use crate::store::setting::Setting;
 use crate::store::sqlite::watermark::{StoredWatermark, UNBOUNDED, find};
 
@@ -83,8 +85,12 @@ fn an_older_copy_is_refused_and_accepted_on_request() {
     // Second job was paid for, and the others may have been: all had been handed out.
     assert_eq!(statuses(&file), ["running", "in_doubt", "in_doubt", "in_doubt"]);
     let known = &all(&file)[1];
-    assert_eq!((known.state.n_in_doubt, known.state.is_doubt_counted()), (1, true));
-    assert_eq!(file.incidents().unwrap().n_in_doubt, 3);
+    assert_eq!((known.state.n_submits, known.state.n_in_doubt, known.state.is_doubt_counted()), (1, 1, true));
+    let RunStats { n_submits, n_in_doubt, .. } = file.incidents().unwrap();
+    assert_eq!((n_submits, n_in_doubt), (4, 3), "a submission that may have happened counts as one");
+    let cost = file.total_cost(&"2 USD".parse().unwrap()).unwrap().unwrap();
+    let expected = Cost { sure: Amount::new(2.0), in_doubt: Amount::new(6.0), n_in_doubt: 3 };
+    assert_eq!(cost, expected, "and may be paid for");
     file.check_whole().unwrap();
     drop(file);
     // Accepted ledger is from now on the ledger of this folder.
@@ -107,13 +113,13 @@ fn a_ledger_that_went_another_way_is_refused() {
     drop(accepting_older(folder.path()).unwrap());
     copy(first.path(), folder.path(), &FILES);
     let words = refused(folder.path());
-    assert!(words.contains("it ends with event 4, and 5 had been recorded"), "{words}");
+    assert!(words.contains("it ends with event 4, and 8 had been recorded"), "{words}");
     // Ledger with as many events as the accepted one, but with different ones.
     drop(fs::remove_file(first.path().join("run.mark")));
-    drop(session(first.path(), 1));
+    drop(session(first.path(), 2));
     copy(first.path(), folder.path(), &FILES);
     let words = refused(folder.path());
-    assert!(words.contains("its event 5 differs from the one that had been recorded"), "{words}");
+    assert!(words.contains("its event 8 differs from the one that had been recorded"), "{words}");
 }
 
 /// Goal: the log is a part of the ledger. Method: the files of a killed process without the log, and with the log cut at every
@@ -175,6 +181,9 @@ fn jobs_that_are_new_to_an_older_ledger_are_in_doubt_once() {
     let mut file = accepting_older(folder.path()).unwrap();
     import(&mut file, &PROMPTS);
     assert_eq!(statuses(&file), ["in_doubt"; 4]);
+    assert_eq!(file.incidents().unwrap().n_submits, 4);
+    let StoredWatermark::Mark(mark, _) = find(folder.path()).unwrap() else { panic!("there is one") };
+    assert_eq!(mark.n_submits, 4);
     import(&mut file, &["a", "b", "c", "d", "e"]);
     assert_eq!(statuses(&file), ["in_doubt", "in_doubt", "in_doubt", "in_doubt", "pending"]);
     file.check_whole().unwrap();
