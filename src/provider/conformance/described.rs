@@ -256,12 +256,19 @@ const DATE: &str = "Content-Type: application/json\r\nDate: Tue, 24 Nov 2026 12:
 async fn a_lost_submission_is_found_by_its_seed() {
     let seed = id().seed();
     let item = |id: &str, seed: u32| format!(r#"{{"id":"{id}","input":{{"prompt":"a golden cat","seed":{seed}}}}}"#);
+    let listed =
+        |seed: u32, prompt: &str| format!(r#"{{"id":"listed","input":{{"prompt":"{prompt}","seed":{seed}}}}}"#);
     let (mine, other) = (item("mine", seed), item("other", 7));
     let list = |items: &str| format!(r#"{{"previous":null,"next":null,"results":[{items}]}}"#);
     let hour_ago = now().before(Duration::from_secs(3700));
     for (headers, status, body, sent_at, expected) in [
         (DATE, 200, list(&format!("{other},{mine}")), now(), Ok("mine")),
         (DATE, 200, list(&other), now(), Ok("absent")),
+        (DATE, 200, list(&listed(seed, "a golden")), now(), Ok("listed")),
+        (DATE, 200, list(&listed(7, "a golden cat")), now(), Ok("absent")),
+        (DATE, 200, list(r#"{"id":"a","input":{"prompt":"a golden cat"}}"#), now(), Ok("unknown")),
+        (DATE, 200, list(r#"{"id":"a","input":{"prompt":" a  golden cat "}}"#), now(), Ok("unknown")),
+        (DATE, 200, list(r#"{"id":"a","input":{"prompt":"a silver cat"}}"#), now(), Ok("absent")),
         (DATE, 200, list(""), now(), Ok("absent")),
         (DATE, 200, list(&format!("{mine},{mine}")), now(), Ok("unknown")),
         (DATE, 200, list(&other), hour_ago, Ok("unknown")),

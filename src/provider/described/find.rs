@@ -1,7 +1,7 @@
 //! Search for submissions whose answer was lost, in a list of recent submissions or by their id.
 //!
-//! A submission is adopted only if exactly one item matches it. Its absence is believed only if the answer is surely such a list, the list
-//! is complete, and it reaches back to the submission. Everything else proves nothing.
+//! A submission is adopted only if exactly one item matches it. Its absence is believed only if no item resembles it, the answer is surely
+//! such a list, the list is complete, and it reaches back to the submission. Everything else proves nothing.
 
 use std::time::Duration;
 
@@ -103,9 +103,11 @@ pub(crate) fn judged(find: &Find, answer: &ApiResponse, sent: &Sent<'_>, sent_at
         return Err(answer.fault(FaultKind::Transient, words));
     };
     let items: Vec<&Value> = find.items.iter().flat_map(|pointer| pointer.all(body)).collect();
-    let matching: Vec<&Value> = items.iter().copied().filter(|item| matches(find, item, sent)).collect();
-    match matching.as_slice() {
+    let likely: Vec<_> = items.iter().map(|item| (likeness(find, item, sent), *item)).collect();
+    let same: Vec<&Value> = likely.iter().filter(|(how, _)| *how == Likeness::Same).map(|(_, item)| *item).collect();
+    match same.as_slice() {
         [one] => return Ok(Page::Found(adopted(find, one, sent))),
+        [] if likely.iter().any(|(how, _)| *how == Likeness::Unclear) => return Ok(Page::Found(Found::Unknown)),
         [] => {}
         // Several equal submissions: nothing says which of them is the lost one.
         _ => return Ok(Page::Found(Found::Unknown)),
@@ -132,15 +134,43 @@ fn adopted(find: &Find, item: &Value, sent: &Sent<'_>) -> Found {
     }
 }
 
-/// Returns whether an item matches the submission in everything that the description names.
-fn matches(find: &Find, item: &Value, sent: &Sent<'_>) -> bool {
-    let is = |pointers: &List<Pointer>, expected: &str| {
-        pointers.is_empty() || first_said(pointers, item).and_then(scalar).is_some_and(|text| text == expected)
-    };
-    let seed = sent.request.seed.map(|seed| seed.to_string());
-    is(&find.submission_id, sent.id)
-        && is(&find.prompt, &sent.request.prompt)
-        && seed.is_none_or(|seed| is(&find.seed, &seed))
+/// Likeness of an item and a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    /// The item is the submission, or one that equals it.
+    Same,
+    /// The item may be the submission: it has the prompt and not the seed, or a prompt that was changed on the way.
+    Unclear,
+    /// The item is another submission.
+    Other,
+}
+
+/// Compares an item with the submission. The id of the submission, or a seed that was drawn for it alone, names it, whatever became of the
+/// prompt.
+fn likeness(find: &Find, item: &Value, sent: &Sent<'_>) -> Likeness {
+    let said = |pointers: &List<Pointer>| first_said(pointers, item).and_then(scalar);
+    if !find.submission_id.is_empty() {
+        let is_same = said(&find.submission_id).is_some_and(|id| id == sent.id);
+        return if is_same { Likeness::Same } else { Likeness::Other };
+    }
+    let prompt = said(&find.prompt).unwrap_or_default();
+    let (is_equal, is_alike) = (prompt == sent.request.prompt, is_alike(&prompt, &sent.request.prompt));
+    let is_compared = sent.request.seed.is_some() && !find.seed.is_empty();
+    match sent.request.seed.filter(|_| is_compared).map(|seed| said(&find.seed).map(|said| said == seed.to_string())) {
+        Some(Some(false)) => Likeness::Other,
+        Some(Some(true)) if sent.has_nonce => Likeness::Same,
+        Some(Some(true)) | None if is_equal || find.prompt.is_empty() => Likeness::Same,
+        Some(_) | None if is_alike => Likeness::Unclear,
+        Some(_) | None => Likeness::Other,
+    }
+}
+
+/// Returns whether one prompt may be the other one after a service has trimmed it, changed its white space, or cut it.
+fn is_alike(one: &str, other: &str) -> bool {
+    let normal = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (one, other) = (normal(one), normal(other));
+    let is_cut = |whole: &str, cut: &str| !cut.is_empty() && whole.starts_with(cut.trim_end_matches(['.', '…']));
+    is_cut(&one, &other) || is_cut(&other, &one)
 }
 
 /// Returns whether an item has the values by which it is compared. Without them, the list has another form than the described one.
