@@ -56,7 +56,7 @@ impl Exit {
     pub(crate) fn of_summary(summary: &Summary, fail_under: Option<Percentage>) -> Self {
         match &summary.stop {
             Some(StopReason::Interrupted(signal)) => Self::Interrupted(*signal),
-            Some(StopReason::Unauthorized(_) | StopReason::Refused(_)) => Self::Refused,
+            Some(StopReason::Unauthorized(_) | StopReason::Refused(..)) => Self::Refused,
             Some(
                 StopReason::Quota(_)
                 | StopReason::Failures(_)
@@ -216,7 +216,7 @@ mod tests {
             (None, StatusCounts { n_moderated: 1, ..StatusCounts::default() }, 100),
             (None, StatusCounts { n_in_doubt: 1, ..StatusCounts::default() }, 100),
             (Some(StopReason::Unauthorized(fault.clone())), some_failed, 3),
-            (Some(StopReason::Refused(fault.clone())), some_failed, 3),
+            (Some(StopReason::Refused(fault.clone(), vec![])), some_failed, 3),
             (Some(StopReason::Quota(fault.clone())), some_failed, 75),
             (Some(StopReason::Failures(1)), some_failed, 75),
             (Some(StopReason::Duration(std::time::Duration::ZERO)), some_failed, 75),

@@ -76,7 +76,7 @@ fn shared_words(stop: &StopReason) -> Option<String> {
         StopReason::Cost(_) => Some("the next submission could exceed the limit on the cost (--max-cost)".to_owned()),
         StopReason::Interrupted(_)
         | StopReason::Unauthorized(_)
-        | StopReason::Refused(_)
+        | StopReason::Refused(..)
         | StopReason::Unreachable(..)
         | StopReason::Disk
         | StopReason::Duration(_)

@@ -91,8 +91,11 @@ impl EngineState {
             }
             match self.lane.take_submit(now) {
                 Ok(ticket) => {
-                    let probe = if self.refusals.is_blocking() { self.refusals.take_probe() } else { None };
-                    let id = probe.or_else(|| self.to_submit.pop_front()).expect("a job can be submitted");
+                    let id = next;
+                    if self.to_submit.front() == Some(&id) {
+                        self.to_submit.pop_front();
+                    }
+                    self.refusals.probing(id);
                     let request = &self.jobs[&id].job.request;
                     let reserved = self.spending.reserve(request);
                     self.model_quotas.left(&request.model, id);
@@ -135,10 +138,10 @@ impl EngineState {
         is_held
     }
 
-    /// Returns the job to submit next. While all jobs are refused for the same reason, only a job that was refused already is tried.
+    /// Returns the job to submit next. While all jobs are refused for the same reason, it is the one that can show most about that.
     fn next_to_submit(&self) -> Option<JobId> {
-        let probe = if self.refusals.is_blocking() { self.refusals.probe() } else { None };
-        probe.or_else(|| self.to_submit.front().copied())
+        let front = self.to_submit.front().copied();
+        if self.refusals.is_blocking() { self.refusals.probe(front) } else { front }
     }
 
     /// Stops the run when its time is up and a job still waits for submission. Returns whether the run stops.

@@ -54,20 +54,46 @@ impl EngineState {
         if !may_wait {
             self.leave_rejected(now, id, fault.clone());
         }
-        if !is_shared {
-            return;
+        if is_shared {
+            self.all_refused(now, fault);
         }
+    }
+
+    /// Handles a refusal that several jobs have met, with nothing accepted in between.
+    fn all_refused(&mut self, now: Moment, fault: Fault) {
         match fault.kind {
-            FaultKind::Unauthorized => self.stop_with(now, StopReason::Unauthorized(fault)),
-            _ if !self.has_accepted => self.stop_with(now, StopReason::Refused(fault)),
-            _ => {
-                self.refusals.block();
-                self.lane.block_submits(now, fault.kind.leaves_doubt());
-                if self.is_out_of_reach(now, Stage::Submit) {
-                    self.stop_with(now, StopReason::Refused(fault));
-                }
+            // A token with which this process had submissions accepted is tried with further jobs: these may be refused for their content.
+            FaultKind::Unauthorized if !self.has_accepted_here || self.refusals.is_token_refused() => {
+                return self.stop_with(now, StopReason::Unauthorized(fault));
             }
+            _ if !self.has_accepted => return self.stop_refused(now, fault),
+            _ => (),
         }
+        self.refusals.block(now);
+        self.lane.block_submits(now, fault.kind.leaves_doubt());
+        // Clear refusals of all that is left are settled without an end of the run.
+        let is_settled_soon = self.is_last_refused() && self.refusals.are_clear();
+        if self.is_out_of_reach(now, Stage::Submit) && !is_settled_soon {
+            self.stop_refused(now, fault);
+        }
+    }
+
+    /// Stops the run because all jobs are refused for this reason, and names them.
+    fn stop_refused(&mut self, now: Moment, fault: Fault) {
+        let known = self.refusals.jobs().filter_map(|id| self.jobs.get(&id));
+        let mut jobs: Vec<u64> = known.map(|tracked| tracked.job.index).collect();
+        jobs.sort_unstable();
+        self.stop_with(now, StopReason::Refused(fault, jobs));
+    }
+
+    /// Returns whether every job that is left to submit was refused, and waits for what becomes of the others.
+    fn is_last_refused(&self) -> bool {
+        self.has_loaded_all()
+            && self.lane.n_submits_out() == 0
+            && self.to_submit.is_empty()
+            && self.to_submit_later.is_empty()
+            && self.brake.n_waiting() == 0
+            && self.refusals.n_waiting() > 0
     }
 
     /// Handles a job that was rejected and may not be submitted again.
@@ -88,7 +114,11 @@ impl EngineState {
 
     /// Fails a job that was refused alone or twice. A job that shared its refusal with other jobs is submitted once more.
     fn settle_refusal(&mut self, now: Moment, settled: SettledRefusal) {
-        let SettledRefusal { job, fault, is_shared } = settled;
+        let SettledRefusal { job, mut fault, is_shared } = settled;
+        if fault.kind == FaultKind::Unauthorized {
+            fault.message =
+                format!("other jobs were accepted, so the token is right, and this job was refused: {}", fault.message);
+        }
         if !is_shared || self.jobs[&job].n_refused > 0 {
             return self.finish(now, job, Outcome::Failed(fault));
         }
@@ -98,12 +128,8 @@ impl EngineState {
 
     /// Decides about refused jobs when no other submission is left that could show whether the refusals are their own.
     pub(super) fn settle_last_refusals(&mut self, now: Moment) {
-        let is_waited_for = self.refusals.is_blocking()
-            || self.lane.n_submits_out() > 0
-            || !self.to_submit.is_empty()
-            || !self.to_submit_later.is_empty()
-            || self.brake.n_waiting() > 0;
-        if is_waited_for || !self.has_loaded_all() || self.refusals.n_waiting() == 0 {
+        let are_own = self.refusals.are_own(now);
+        if !self.is_last_refused() || (self.refusals.is_blocking() && !are_own) {
             return;
         }
         for settled in self.refusals.take_all() {
@@ -112,15 +138,16 @@ impl EngineState {
             let stop = match (fault.kind, self.has_accepted) {
                 // Nothing was ever accepted, so that most likely the address, the model or the token is wrong.
                 (FaultKind::Unauthorized, false) => StopReason::Unauthorized(fault.clone()),
-                (FaultKind::Rejected, false) => StopReason::Refused(fault.clone()),
-                (_, false) if *is_shared && is_first => StopReason::Refused(fault.clone()),
-                (_, true) if *is_shared && is_first => {
+                (FaultKind::Rejected, false) => StopReason::Refused(fault.clone(), vec![]),
+                (_, false) if *is_shared && is_first => StopReason::Refused(fault.clone(), vec![]),
+                (_, true) if *is_shared && is_first && !are_own => {
                     self.tracked(settled.job).n_refused += 1;
                     self.submit_later(now + LAST_TRY_AFTER, settled.job);
                     continue;
                 }
                 _ => {
-                    self.settle_refusal(now, settled);
+                    let is_shared = *is_shared && !are_own;
+                    self.settle_refusal(now, SettledRefusal { is_shared, ..settled });
                     continue;
                 }
             };

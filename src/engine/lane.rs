@@ -157,8 +157,8 @@ impl Lane {
         self.refusals_max = max;
     }
 
-    /// Handles submissions that are all refused for the same reason. One at a time probes, at growing intervals. A probe that `is_costly`
-    /// may be paid for.
+    /// Handles submissions that are all refused for the same reason. One at a time probes. A probe that `is_costly` may be paid for, and
+    /// follows at growing intervals.
     pub(crate) fn block_submits(&mut self, now: Moment, is_costly: bool) {
         self.is_blocked = true;
         self.submits.block(now, is_costly);

@@ -189,9 +189,9 @@ impl Pacer {
         }
     }
 
-    /// Treats the remote side as down at once.
+    /// Treats the remote side as down at once. Its refusals are answers, so that the next probe follows soon unless it `is_costly`.
     pub(crate) fn block(&mut self, now: Moment, is_costly: bool) {
-        self.n_falters = self.n_falters.max(FALTERS_MAX - 1);
+        self.n_falters = if is_costly { self.n_falters.max(FALTERS_MAX - 1) } else { FALTERS_MAX - 1 };
         self.faltered(now, is_costly);
     }
 

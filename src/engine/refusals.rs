@@ -1,7 +1,10 @@
 //! Detection of refusals that affect every job, as distinct from the refusal of one job.
 //!
 //! A wrong address, a misrouted gateway, a retired model and a revoked token refuse any job. A firewall that blocks one prompt refuses that
-//! job and no other. One refusal alone does not show which it is. A later success of another job does.
+//! job and no other. One refusal alone does not show which it is. A later success of another job does. Jobs that were not refused yet are
+//! therefore tried first. A clear refusal is free, so that any number of them may be tried, one after the other.
+
+use std::time::Duration;
 
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind};
@@ -13,6 +16,17 @@ const JOBS_MAX: usize = 5;
 /// Number of jobs with a refused token that proves the token the cause. A token is tried less often.
 const JOBS_MAX_UNAUTHORIZED: usize = 3;
 
+/// Number of jobs that may be in doubt because all are refused by something that is not certainly the API. Jobs that are refused already
+/// are tried again beyond it.
+const DOUBTS_MAX: usize = 2 * JOBS_MAX;
+
+/// Time for which all that is left is refused, and further attempts in that time, after which the refusals are the jobs' own.
+const OWN_AFTER: Duration = Duration::from_secs(5);
+const OWN_TRIES: u32 = 3;
+
+/// Further jobs whose refusal, after a token was refused for several jobs among accepted ones, proves the token the cause.
+const UNAUTHORIZED_PROBES: u32 = 2;
+
 /// Maximum number of characters of a message that are compared.
 const WORDS_CHARS_MAX: usize = 200;
 
@@ -20,8 +34,21 @@ const WORDS_CHARS_MAX: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct RefusalStreak {
     met: Vec<RefusedJob>,
-    /// Says whether submissions are held back because of the refusals.
-    is_blocking: bool,
+    /// Block of submissions because of the refusals; `None` without one.
+    block: Option<RefusalBlock>,
+}
+
+/// Block of all submissions but one at a time.
+#[derive(Debug)]
+struct RefusalBlock {
+    since: Moment,
+    /// Job that is tried meanwhile.
+    probe: Option<JobId>,
+    /// Attempts so far.
+    n_probes: u32,
+    /// Attempts that were refused, and how many of them were repeated ones.
+    n_refused: u32,
+    n_repeated: u32,
 }
 
 /// Job that was refused.
@@ -52,7 +79,13 @@ impl RefusalStreak {
     /// Records a refused job. It waits here if it may be tried again. Returns whether enough jobs have met the same refusal.
     pub(super) fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {
         let signature = signature(fault);
+        let n_before = self.met.len();
         self.met.retain(|met| met.job != job);
+        if let Some(block) = self.block.as_mut().filter(|block| block.probe == Some(job)) {
+            block.n_refused += 1;
+            block.n_repeated += u32::from(self.met.len() < n_before);
+            block.probe = None;
+        }
         self.met.push(RefusedJob {
             job,
             signature,
@@ -67,29 +100,66 @@ impl RefusalStreak {
     }
 
     /// Holds submissions back from now on, except for one at a time.
-    pub(super) const fn block(&mut self) {
-        self.is_blocking = true;
+    pub(super) fn block(&mut self, now: Moment) {
+        let block = RefusalBlock { since: now, probe: None, n_probes: 0, n_refused: 0, n_repeated: 0 };
+        self.block.get_or_insert(block);
     }
 
     /// Returns whether submissions are held back.
     pub(super) const fn is_blocking(&self) -> bool {
-        self.is_blocking
+        self.block.is_some()
+    }
+
+    /// Returns whether every job that is refused at present was refused clearly, by the API itself.
+    pub(super) fn are_clear(&self) -> bool {
+        self.met.iter().filter(|met| met.is_last).all(|met| !met.fault.kind.leaves_doubt())
+    }
+
+    /// Returns whether the token is the cause, although submissions were accepted with it before: jobs that were tried since are refused too.
+    pub(super) fn is_token_refused(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| block.n_refused - block.n_repeated >= UNAUTHORIZED_PROBES)
+    }
+
+    /// Returns whether the refusals are the jobs' own, given that no other job is left to try: the API, which has accepted other jobs, has
+    /// refused them clearly and again.
+    pub(super) fn are_own(&self, now: Moment) -> bool {
+        let is_proved = |block: &RefusalBlock| block.n_repeated >= OWN_TRIES && now - block.since >= OWN_AFTER;
+        self.are_clear() && self.block.as_ref().is_some_and(is_proved)
+    }
+
+    /// Returns the jobs that meet the refusals at present.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = JobId> {
+        self.met.iter().filter(|met| met.is_last).map(|met| met.job)
     }
 
     /// Returns how many submissions may be under way: as many as may still meet the same refusal. `None` means any number.
     pub(super) fn submits_max(&self, has_succeeded: bool) -> Option<usize> {
         match self.met.iter().filter(|met| met.is_last).count() {
-            _ if self.is_blocking => Some(1),
+            _ if self.is_blocking() => Some(1),
             0 if has_succeeded => None,
             n => Some(JOBS_MAX.saturating_sub(n).max(1)),
         }
     }
 
-    /// Takes the job that has waited longest, to try it again.
-    pub(super) fn take_probe(&mut self) -> Option<JobId> {
-        let met = self.met.iter_mut().find(|met| met.is_waiting)?;
-        met.is_waiting = false;
-        Some(met.job)
+    /// Returns the job to try next while submissions are held back. `fresh` is the next job that was not refused.
+    ///
+    /// A fresh job shows most: if it is accepted, the refusals are those of the other jobs, or have passed. Where an attempt may leave a
+    /// doubt, a fresh job and a refused one are tried in turn, and few fresh ones.
+    pub(super) fn probe(&self, fresh: Option<JobId>) -> Option<JobId> {
+        let n_probes = self.block.as_ref().map_or(0, |block| block.n_probes);
+        let n_met = self.met.iter().filter(|met| met.is_last).count();
+        let is_fresh = self.are_clear() || (n_met < DOUBTS_MAX && n_probes % 2 == 1);
+        let refused = self.met.iter().find(|met| met.is_waiting).map(|met| met.job);
+        if is_fresh { fresh.or(refused) } else { refused.or(fresh) }
+    }
+
+    /// Records that this job is tried while submissions are held back.
+    pub(super) fn probing(&mut self, job: JobId) {
+        let Some(block) = &mut self.block else { return };
+        (block.probe, block.n_probes) = (Some(job), block.n_probes + 1);
+        for met in self.met.iter_mut().filter(|met| met.job == job) {
+            met.is_waiting = false;
+        }
     }
 
     /// Processes the acceptance of a submission that left at `left_at`. A job that was refused before that moment was refused for reasons
@@ -100,7 +170,7 @@ impl RefusalStreak {
         }
         let settled = |met: &RefusedJob| met.came_at <= left_at;
         if self.met.iter().any(settled) {
-            self.is_blocking = false;
+            self.block = None;
         }
         let counts: Vec<usize> = self.met.iter().map(|met| self.n_alike(&met.signature)).collect();
         let mut waiting = Vec::new();
@@ -118,8 +188,9 @@ impl RefusalStreak {
         waiting
     }
 
-    /// Takes all waiting jobs, when no other submission is left that could show anything.
+    /// Takes all waiting jobs, when no other submission is left that could show anything. Submissions are no longer held back.
     pub(super) fn take_all(&mut self) -> Vec<SettledRefusal> {
+        self.block = None;
         let n_met = self.met.len();
         let met = std::mem::take(&mut self.met).into_iter().filter(|met| met.is_waiting);
         met.map(|met| SettledRefusal { job: met.job, fault: met.fault, is_shared: n_met > 1 }).collect()
@@ -128,11 +199,6 @@ impl RefusalStreak {
     /// Returns the number of jobs that wait here.
     pub(super) fn n_waiting(&self) -> usize {
         self.met.iter().filter(|met| met.is_waiting).count()
-    }
-
-    /// Returns the job that [`take_probe`](Self::take_probe) would return.
-    pub(super) fn probe(&self) -> Option<JobId> {
-        self.met.iter().find(|met| met.is_waiting).map(|met| met.job)
     }
 
     fn n_alike(&self, signature: &str) -> usize {
@@ -226,13 +292,57 @@ mod tests {
         let (mut streak, fault) = (RefusalStreak::default(), refused("status 404"));
         assert_eq!((streak.submits_max(false), streak.submits_max(true)), (Some(5), None));
         assert!((0..5).any(|n| streak.push(at(1), id(n), &fault, true)), "the fifth is enough");
-        streak.block();
-        assert_eq!((streak.submits_max(true), streak.probe()), (Some(1), Some(id(0))));
+        streak.block(at(1));
+        assert_eq!((streak.submits_max(true), streak.probe(None)), (Some(1), Some(id(0))));
         assert_eq!(streak.succeeded(at(0)), [], "it left before all refusals");
         assert_eq!(streak.submits_max(true), Some(1), "and does not end the block");
-        assert_eq!((streak.take_probe(), streak.take_probe()), (Some(id(0)), Some(id(1))));
+        streak.probing(id(0));
+        streak.probing(id(1));
         assert_eq!(streak.succeeded(at(2)).len(), 3, "those that wait; the others have been sent");
         assert!(!streak.is_blocking() && streak.submits_max(true).is_none());
+    }
+
+    /// Tries jobs while all are refused, and returns whether each was a fresh one.
+    fn fresh_ones(kind: FaultKind, n: u8) -> Vec<bool> {
+        let (mut streak, fault) = (RefusalStreak::default(), Fault::new(kind, "status 404"));
+        assert!((0..5).any(|n| streak.push(at(1), id(n), &fault, true)));
+        streak.block(at(1));
+        let tried = (0..n).map(|n| {
+            let fresh = id(100 + n);
+            let probe = streak.probe(Some(fresh)).expect("jobs are there");
+            streak.probing(probe);
+            streak.push(at(2 + i64::from(n)), probe, &fault, true);
+            probe == fresh
+        });
+        tried.collect()
+    }
+
+    /// Goal: a few jobs that are refused for their own content do not hide the good ones behind them, and a firewall that refuses all
+    /// jobs puts few in doubt.
+    #[test]
+    fn jobs_that_were_not_refused_are_tried_first_where_that_leaves_no_doubt() {
+        assert_eq!(fresh_ones(FaultKind::InvalidRequest, 20), [true; 20]);
+        let doubtful = fresh_ones(FaultKind::Rejected, 40);
+        assert_eq!(doubtful[..4], [false, true, false, true]);
+        assert_eq!(doubtful.iter().filter(|is_fresh| **is_fresh).count(), DOUBTS_MAX - JOBS_MAX);
+    }
+
+    #[test]
+    fn clear_refusals_that_are_repeated_are_the_jobs_own_and_others_are_not() {
+        for kind in [FaultKind::InvalidRequest, FaultKind::Rejected] {
+            let (mut streak, fault) = (RefusalStreak::default(), Fault::new(kind, "too long"));
+            assert!((0..6).fold(false, |_, n| streak.push(at(1), id(n), &fault, true)));
+            streak.block(at(1));
+            let mut own = Vec::new();
+            for secs in 2..8 {
+                let probe = streak.probe(None).expect("jobs wait");
+                streak.probing(probe);
+                streak.push(at(secs), probe, &fault, true);
+                own.push(streak.are_own(at(secs)));
+            }
+            let is_clear = kind == FaultKind::InvalidRequest;
+            assert_eq!(own, [false, false, false, false, is_clear, is_clear], "{kind:?}");
+        }
     }
 
     #[test]
@@ -261,7 +371,8 @@ mod tests {
         for n in 1..4 {
             streak.push(at(1), id(n), &fault, n != 2);
         }
-        assert_eq!(streak.take_probe(), Some(id(1)));
+        streak.block(at(1));
+        streak.probing(id(1));
         assert_eq!(streak.take_all(), [settled(3, &fault, true)], "one is sent, and one was never to wait");
         assert_eq!(streak.take_all(), []);
     }

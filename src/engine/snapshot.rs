@@ -24,12 +24,19 @@ impl EngineState {
             latency: self.latency(now),
             quota_left: self.quota_left,
             cost: self.spending.cost(),
-            hold: self.lane.hold(now).or_else(|| self.image_hold(now)).or_else(|| self.model_hold(now)),
+            hold: self.lane_hold(now).or_else(|| self.image_hold(now)).or_else(|| self.model_hold(now)),
             down_for: self.down_for(now),
             slow: self.slow(),
             // A job limit that was reached is not shown as a stop of the run.
             stopping: self.stop.as_ref().filter(|stop| !matches!(stop, StopReason::Limit(_))).map(StopCode::from),
         }
+    }
+
+    /// Returns the pause of submissions that answers of the API, or their absence, have caused.
+    fn lane_hold(&self, now: Moment) -> Option<SubmitPause> {
+        let hold = self.lane.hold(now)?;
+        let is_refused = hold.why == PauseReason::Down && self.refusals.is_blocking();
+        Some(if is_refused { SubmitPause { why: PauseReason::Refused, ..hold } } else { hold })
     }
 
     /// Returns the pause of submissions while only jobs are left that wait for the quota of their model.
@@ -82,7 +89,7 @@ impl From<&StopReason> for StopCode {
         match stop {
             StopReason::Interrupted(_) => Self::Asked,
             StopReason::Unauthorized(_) => Self::Unauthorized,
-            StopReason::Refused(_) => Self::Refused,
+            StopReason::Refused(..) => Self::Refused,
             StopReason::Quota(_) => Self::Quota,
             StopReason::Failures(_) => Self::Failures,
             StopReason::Unreachable(..) => Self::Unreachable,

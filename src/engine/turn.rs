@@ -102,8 +102,9 @@ pub enum StopReason {
     Interrupted(Signal),
     /// Refusal of the token by the provider.
     Unauthorized(Fault),
-    /// Refusal of every job for the same reason. The address or the model is wrong, or something on the network path to the API refuses.
-    Refused(Fault),
+    /// Refusal of every job for the same reason, with the indexes of the jobs that met it. The address or the model is wrong, or something
+    /// on the network path to the API refuses.
+    Refused(Fault, Vec<u64>),
     /// Quota or credit that is used up.
     Quota(Fault),
     /// Failure limit that was reached, with the number of failed jobs.
@@ -140,7 +141,7 @@ impl StopReason {
     pub const fn drains(&self) -> bool {
         match self {
             Self::Interrupted(_) | Self::Unauthorized(_) | Self::Disk => false,
-            Self::Refused(_)
+            Self::Refused(..)
             | Self::Quota(_)
             | Self::Failures(_)
             | Self::Cost(_)

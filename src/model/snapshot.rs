@@ -81,6 +81,8 @@ pub enum PauseReason {
     Throttled,
     /// Outage: the provider accepts nothing, or cannot be reached.
     Down,
+    /// Refusal of every submission: one at a time is tried.
+    Refused,
     /// Outage of the image hosts: no image can be downloaded, so nothing more is paid for.
     ImagesDown,
     /// Quota or credit that is used up.

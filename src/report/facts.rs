@@ -146,6 +146,9 @@ pub(crate) fn hold(now: Moment, pace: &RunSnapshot) -> Option<Fact> {
             let silence = silence.map_or_else(String::new, |silence| format!(" for {}", span(silence)));
             (format!("no response from the API{silence}: next try in {wait}"), format!("no response: {wait}"))
         }
+        PauseReason::Refused => {
+            (format!("every submission is refused: next try in {wait}"), format!("refused: {wait}"))
+        }
         PauseReason::ImagesDown => {
             let silence = pace.down_for.map_or_else(String::new, |silence| format!(" for {}", span(silence)));
             (format!("no image can be downloaded{silence}: next try in {wait}"), format!("no images: {wait}"))

@@ -68,7 +68,9 @@ impl OutageNotice {
         if let Some((lead, fault)) = faults.next_back() {
             self.last_fault = Some(format!("{lead}: {}", excerpt(&fault.message, REASON_CHARS_MAX)));
         }
-        let is_down = pace.hold.is_some_and(|hold| matches!(hold.why, PauseReason::Down | PauseReason::ImagesDown));
+        let is_down = pace
+            .hold
+            .is_some_and(|hold| matches!(hold.why, PauseReason::Down | PauseReason::Refused | PauseReason::ImagesDown));
         let is_news = is_down && !self.is_told;
         // The notice is repeated only after a submission was accepted in between: the images are down no longer then, either.
         let is_over = events.iter().any(|event| matches!(event.kind, EventKind::Accepted(_)));

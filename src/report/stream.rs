@@ -194,6 +194,7 @@ impl JsonLinesReporter {
                 why: match why {
                     PauseReason::Throttled => "throttled",
                     PauseReason::Down => "down",
+                    PauseReason::Refused => "refused",
                     PauseReason::ImagesDown => "images_down",
                     PauseReason::Quota => "quota",
                 },

@@ -113,7 +113,7 @@ fn jobs_that_were_held_in_doubt_are_submitted_when_the_user_says_so() {
     let output = run(&bench, &api, &["--in-doubt", "hold"]);
     expect_code(&output, 100);
     let words = stderr(&output);
-    assert!(words.contains("3 submissions were in doubt, as the response was lost: 3 held for you"), "{words}");
+    assert!(words.contains("3 submissions were in doubt, as the response was lost: 3 not settled"), "{words}");
     assert!(words.contains("promptbatch retry out --only in_doubt"), "{words}");
     let api = api.again(&bench, &[]);
     expect_code(&run(&bench, &api, &["--in-doubt", "hold"]), 100);

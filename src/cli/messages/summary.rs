@@ -87,7 +87,7 @@ pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Optio
     let n = counts.n_unfinished();
     if let Some(StopReason::Cost(_)) = stop {
         lines.push(format!("run the same command again with a higher --max-cost to resume: {} unfinished", jobs(n)));
-    } else if n > 0 && matches!(stop, Some(StopReason::Refused(fault)) if is_about_request(fault)) {
+    } else if n > 0 && matches!(stop, Some(StopReason::Refused(fault, _)) if is_about_request(fault)) {
         lines.push(format!("{} unfinished", jobs(n)));
     } else if n > 0 && matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
         lines.push(format!("run the same command again to resume: {} unfinished", jobs(n)));
@@ -124,8 +124,8 @@ fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
     if counts.n_running > 0 {
         let n = jobs(counts.n_running);
         lines.push(format!(
-            "held: the tasks of {n} seem lost, and are paid for; run the same command to ask for them again, or submit and pay \
-             for them again: promptbatch retry {out} --only task_lost"
+            "the tasks of {n} are paid for, and not fetched yet: they run, or seem lost; run the same command to ask for them again, \
+             or submit and pay for those that seem lost again: promptbatch retry {out} --only task_lost"
         ));
     }
     if counts.n_in_doubt > 0 {
@@ -234,7 +234,7 @@ pub(crate) fn noted(incidents: &RunStats) -> Option<String> {
     if incidents.n_in_doubt > 0 {
         let fates = [
             (incidents.n_doubts_resubmitted(), "submitted again"),
-            (incidents.n_doubts_held, "held for you"),
+            (incidents.n_doubts_held, "not settled"),
             (incidents.n_doubts_failed, "failed"),
         ];
         let fates: Vec<_> = fates.into_iter().filter(|(n, _)| *n > 0).map(|(n, fate)| format!("{n} {fate}")).collect();
@@ -288,17 +288,7 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
     match stop {
         StopReason::Interrupted(_) => "stopped: interrupted".to_owned(),
         StopReason::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
-        StopReason::Refused(fault) => {
-            let words = escape(&fault.message);
-            let check = if words.contains("--base-url") {
-                ""
-            } else if is_about_request(fault) {
-                "; correct what the API names, and run again"
-            } else {
-                "; check the address (--base-url), the model and the token"
-            };
-            format!("stopped: every job is refused for the same reason: {words}{check}")
-        }
+        StopReason::Refused(fault, jobs) => refused_words(fault, jobs, counts),
         StopReason::Quota(fault) => {
             let when = fault.kind.resets_at().map_or_else(String::new, |resets_at| come_back(resets_at, *ended_at));
             format!("stopped: {}{when}", escape(&fault.message))
@@ -335,6 +325,29 @@ fn is_about_request(fault: &Fault) -> bool {
         && [400, 422].iter().any(|status| {
             fault.message.contains(&format!("({status})")) || fault.message.contains(&format!("({status}, "))
         })
+}
+
+/// Formats the refusal of every submission: by whom it was met, and what to do.
+fn refused_words(fault: &Fault, jobs: &[u64], counts: &StatusCounts) -> String {
+    const NAMED_MAX: usize = 5;
+    let named: Vec<String> = jobs.iter().take(NAMED_MAX).map(u64::to_string).collect();
+    let more = if jobs.len() > NAMED_MAX { ", ..." } else { "" };
+    let which = match jobs.len() {
+        0 => String::new(),
+        1 => format!(" (job {})", named.join("")),
+        _ => format!(" (jobs {}{more})", named.join(", ")),
+    };
+    let words = escape(&fault.message);
+    let check = if words.contains("--base-url") {
+        ""
+    } else if is_about_request(fault) && counts.n_succeeded > 0 {
+        "; others were accepted: correct what the API names in these jobs, or give them `skip`, and run again"
+    } else if is_about_request(fault) {
+        "; correct what the API names, and run again"
+    } else {
+        "; check the address (--base-url), the model and the token"
+    };
+    format!("stopped: every submission is refused{which}: {words}{check}")
 }
 
 /// Formats where the limit on the cost stopped a run.

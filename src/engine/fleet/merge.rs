@@ -45,7 +45,7 @@ pub(super) const fn rank(stop: &StopReason) -> u8 {
         StopReason::Interrupted(_) => 0,
         StopReason::Disk => 1,
         StopReason::Unauthorized(_) => 2,
-        StopReason::Refused(_) => 3,
+        StopReason::Refused(..) => 3,
         StopReason::Unreachable(..) => 4,
         StopReason::Quota(_) => 5,
         StopReason::Failures(_) => 6,
@@ -61,7 +61,7 @@ pub(super) fn named(stop: &StopReason, name: &str) -> StopReason {
     let of = |fault: &Fault| Fault { message: format!("{name}: {}", fault.message), ..fault.clone() };
     match stop {
         StopReason::Unauthorized(fault) => StopReason::Unauthorized(of(fault)),
-        StopReason::Refused(fault) => StopReason::Refused(of(fault)),
+        StopReason::Refused(fault, jobs) => StopReason::Refused(of(fault), jobs.clone()),
         StopReason::Quota(fault) => StopReason::Quota(of(fault)),
         StopReason::Unreachable(stage, fault) => StopReason::Unreachable(*stage, of(fault)),
         StopReason::Interrupted(_)
