@@ -11,6 +11,7 @@ use crate::engine::turn::StopReason;
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::JobId;
 use crate::model::limits::InDoubtPolicy;
+use crate::model::link;
 use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_MAX, Outcome, Url};
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
@@ -178,6 +179,9 @@ impl EngineState {
     }
 
     fn download_failed(&mut self, now: Moment, id: JobId, urls: &[Url], mut fault: Fault) {
+        if !urls.is_empty() && urls.iter().all(link::is_spooled) {
+            return self.unspooled(now, id, fault);
+        }
         match fault.kind {
             // Some of the images arrived, so the host works.
             _ if fault.kept.len() > self.jobs[&id].state.kept.len() => self.images.delivered(now, urls),
@@ -196,6 +200,15 @@ impl EngineState {
             }
         }
         self.set_back(now, id, Stage::Download, fault);
+    }
+
+    /// Handles images that came in an answer, are on this disk, and could not be saved. No host is to blame, and they do not change.
+    fn unspooled(&mut self, now: Moment, id: JobId, fault: Fault) {
+        if fault.kind != FaultKind::BadOutput {
+            return self.set_back(now, id, Stage::Download, fault);
+        }
+        self.emit(now, id, EventKind::Setback(Stage::Task, fault.clone()));
+        self.finish(now, id, Outcome::Failed(fault));
     }
 
     /// Stops the run if the host of these links has delivered no image for longer than the outage limit.

@@ -143,6 +143,8 @@ impl JobState {
             Stage::Task => {
                 self.phase = Phase::Pending;
                 self.n_lost = self.n_lost.saturating_add(1);
+                // Only another submission can give an image: what came in the answer cannot change.
+                self.task.take_if(|_| fault.kind == FaultKind::BadOutput);
             }
         }
         if !fault.kind.is_limit() && matches!(stage, Stage::Submit | Stage::Download) {

@@ -30,6 +30,15 @@ impl RetrySelection {
         }
     }
 
+    /// Returns whether the user gives up tasks whose images could not be fetched so far, for another submission.
+    pub fn gives_up_tasks(&self) -> bool {
+        self.is_of(FaultKind::BadOutput) && matches!(self, Self::Failed { force_resubmit: true, .. })
+    }
+
+    fn is_given_up(&self, state: &JobState) -> bool {
+        self.gives_up_tasks() && state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::BadOutput)
+    }
+
     /// Returns whether a job is selected. Stores may express this rule in their own language; the conformance suite compares.
     pub fn includes(&self, JobRecord { job, state }: &JobRecord) -> bool {
         let is_wanted = match self {
@@ -39,6 +48,7 @@ impl RetrySelection {
                 Phase::Finished(Outcome::Failed(fault)) => self.is_of(fault.kind),
                 Phase::Submitting if self.is_of(FaultKind::InDoubt) => true,
                 Phase::Running(_) if is_held_lost(state) => self.is_of(FaultKind::TaskLost),
+                Phase::Running(_) | Phase::Downloading(_) if self.is_given_up(state) => true,
                 // Leaves a doubt to the user, and the next submission after a lost task to `run`.
                 Phase::Submitting => state.n_reopened > 0 && !state.is_doubt_counted(),
                 Phase::Pending => state.n_reopened > 0 && state.n_repaid() == 0,
@@ -54,8 +64,9 @@ impl RetrySelection {
         match &state.phase {
             Phase::Finished(_) => true,
             Phase::Submitting => self.is_of(FaultKind::InDoubt),
-            Phase::Running(_) => is_held_lost(state),
-            Phase::Pending | Phase::Downloading(_) => false,
+            Phase::Running(_) => is_held_lost(state) || self.is_given_up(state),
+            Phase::Downloading(_) => self.is_given_up(state),
+            Phase::Pending => false,
         }
     }
 
@@ -68,7 +79,7 @@ impl RetrySelection {
             events.push(event(EventKind::Setback(Stage::Submit, Fault::unanswered())));
         }
         let target = match (&state.phase, force_resubmit) {
-            (Phase::Running(_), true) => {
+            (Phase::Running(_) | Phase::Downloading(_), true) => {
                 let lost =
                     state.last_fault.clone().unwrap_or_else(|| Fault::new(FaultKind::TaskLost, "given up by the user"));
                 events.push(event(EventKind::Setback(Stage::Task, lost)));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::turn::StopReason;
+use crate::model::event::ReopenTarget;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -137,4 +138,39 @@ fn a_short_outage_limit_of_the_image_host_is_kept() {
         let took = bench.now - START;
         assert!(took <= Duration::from_secs(took_max), "--max-outage {limit}s: {took:?}");
     }
+}
+
+/// Goal: an image that came in an answer and is none ends its job at once, for its bytes on this disk do not change; another submission
+/// follows only on request. Method: every second answer has such an image.
+#[test]
+fn an_answer_without_a_real_image_fails_its_job_at_once() {
+    let mut bench = Bench::with_pending(fixed(1), 8);
+    let (mut n_fetched, mut is_over) = (0, false);
+    while !is_over {
+        let turn = bench.next();
+        is_over = turn.is_last;
+        for action in turn.actions {
+            match action {
+                Action::Submit(job, _) => {
+                    let images = vec![Url(format!("spool:///{}-1", job.index))];
+                    let acceptance = Acceptance { images, ..Acceptance::from(task(job.index)) };
+                    bench.handle(Input::Submitted(job.id, Ok(acceptance)));
+                }
+                Action::Download(origin, _) => {
+                    n_fetched += 1;
+                    let n = origin.job.index;
+                    bench.downloaded(
+                        n,
+                        if n % 2 == 0 { Ok(vec![artifact()]) } else { Err(fault(FaultKind::BadOutput)) },
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(bench.engine.stop(), None);
+    assert_eq!((n_fetched, n_words(&bench, "succeeded"), n_words(&bench, "failed:bad_output")), (8, 4, 4));
+    let first: Vec<_> = bench.events.iter().filter(|event| event.index == 1).map(|event| event.kind.clone()).collect();
+    let state = past(1, Duration::ZERO, &first).state;
+    assert_eq!((state.reopen_target(), state.n_lost), (ReopenTarget::Submit, 1));
 }

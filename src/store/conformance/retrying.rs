@@ -183,6 +183,8 @@ fn step(n: u8) -> EventKind {
         6 => failed(FaultKind::TaskLost),
         7 => failed(FaultKind::Moderated),
         8 => failed(FaultKind::Transient),
+        9 => setback(Stage::Download, FaultKind::BadOutput),
+        10 => EventKind::Ready(vec![]),
         _ => EventKind::Reopened(ReopenTarget::Fetch),
     }
 }
@@ -190,8 +192,8 @@ fn step(n: u8) -> EventKind {
 /// Goal: every store selects and reopens the same jobs. Method: any lives of a few jobs, and each selection. Compare with the
 /// rule of `RetrySelection::includes` and `RetrySelection::reopens`, which needs no store.
 pub(super) fn the_selection_is_that_of_the_rule<P: TestPlace>() {
-    let lives = prop::collection::vec(prop::collection::vec(0..10_u8, 0..6), 4);
-    let codes = prop::sample::subsequence(vec!["task_lost", "moderated", "in_doubt", "transient"], 0..4);
+    let lives = prop::collection::vec(prop::collection::vec(0..12_u8, 0..6), 4);
+    let codes = prop::sample::subsequence(vec!["task_lost", "moderated", "in_doubt", "bad_output", "transient"], 0..5);
     let strategy = (lives, codes, any::<bool>());
     let checked = TestRunner::new(ProptestConfig::with_cases(60)).run(&strategy, |(lives, codes, is_forced)| {
         let place = P::new();

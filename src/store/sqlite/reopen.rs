@@ -25,6 +25,9 @@ const IS_HELD: &str = "phase = 1 AND fault IS NOT NULL AND fault ->> 0 IN ('in_d
 /// Job held with a task that seems lost; another payment for it needs the user's request.
 const IS_HELD_LOST: &str = "phase = 2 AND fault IS NOT NULL AND fault ->> 0 = 'task_lost'";
 
+/// Job under way whose images could not be fetched so far, as they are no images.
+const IS_BADLY_FETCHED: &str = "phase IN (2, 3) AND fault IS NOT NULL AND fault ->> 0 = 'bad_output'";
+
 /// Job of a row that is to be left out.
 const IS_SKIPPED: &str = "coalesce(extras ->> '$[#-1].skip', 0)";
 
@@ -63,9 +66,10 @@ pub(super) fn reopen_selected(
     selection: &RetrySelection,
 ) -> Result<(), LedgerError> {
     let is_doubt_wanted = selection.is_of(FaultKind::InDoubt);
+    let is_bad_wanted = selection.gives_up_tasks();
     let mut after = 0;
     loop {
-        let page = ended(database, after, is_doubt_wanted)?;
+        let page = ended(database, after, is_doubt_wanted, is_bad_wanted)?;
         let Some((last, _)) = page.last() else { break };
         after = *last;
         let events: Vec<Event> = page.iter().flat_map(|(_, known)| selection.reopening(at, known)).collect();
@@ -119,16 +123,17 @@ pub(super) fn select_if(
 fn select_rows(database: &Database, selection: &RetrySelection) -> rusqlite::Result<()> {
     database.connection.execute_batch(NONE_SELECTED)?;
     match selection {
-        RetrySelection::Failed { codes, .. } => {
+        RetrySelection::Failed { codes, force_resubmit } => {
             let codes = serde_json::json!(codes).to_string();
             let sql = format!(
                 "INSERT INTO selected SELECT row FROM jobs WHERE position IS NOT NULL AND NOT {IS_SKIPPED} AND ( \
                  (phase IN ({MODERATED}, {FAILED}) AND fault ->> 0 IN (SELECT value FROM json_each(?1))) \
                  OR (phase = {SUBMITTING} AND 'in_doubt' IN (SELECT value FROM json_each(?1))) \
                  OR ({IS_HELD_LOST} AND 'task_lost' IN (SELECT value FROM json_each(?1))) \
+                 OR (?2 AND {IS_BADLY_FETCHED} AND 'bad_output' IN (SELECT value FROM json_each(?1))) \
                  OR (phase <= {DOWNLOADING} AND n_reopened > 0 AND NOT ({IS_LEFT}) AND NOT ({IS_HELD}) AND NOT ({IS_HELD_LOST})))"
             );
-            database.connection.execute(&sql, [codes])?;
+            database.connection.execute(&sql, params![codes, force_resubmit])?;
         }
         RetrySelection::Jobs(ids) => {
             let mut insert = database.connection.prepare(
@@ -142,15 +147,22 @@ fn select_rows(database: &Database, selection: &RetrySelection) -> rusqlite::Res
     Ok(())
 }
 
-/// Returns the next selected jobs that have ended, or that are held in doubt if `is_doubt_wanted` is set.
-fn ended(database: &Database, after: i64, is_doubt_wanted: bool) -> Result<Vec<(i64, JobRecord)>, LedgerError> {
+/// Returns the next selected jobs that have ended. Includes those that are held in doubt if `is_doubt_wanted` is set, and those whose
+/// images could not be fetched if `is_bad_wanted` is.
+fn ended(
+    database: &Database,
+    after: i64,
+    is_doubt_wanted: bool,
+    is_bad_wanted: bool,
+) -> Result<Vec<(i64, JobRecord)>, LedgerError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM jobs WHERE row > ?1 AND row IN (SELECT row FROM selected) \
-         AND (phase IN ({SUCCEEDED}, {MODERATED}, {FAILED}) OR (?2 AND phase = {SUBMITTING}) OR ({IS_HELD_LOST})) ORDER BY row LIMIT ?3"
+         AND (phase IN ({SUCCEEDED}, {MODERATED}, {FAILED}) OR (?2 AND phase = {SUBMITTING}) OR ({IS_HELD_LOST}) \
+         OR (?4 AND {IS_BADLY_FETCHED})) ORDER BY row LIMIT ?3"
     );
     let read = || {
         let mut statement = database.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![after, is_doubt_wanted, PAGE_ROWS_MAX], row::known)?;
+        let rows = statement.query_map(params![after, is_doubt_wanted, PAGE_ROWS_MAX, is_bad_wanted], row::known)?;
         rows.collect::<rusqlite::Result<Result<Vec<_>, _>>>()
     };
     read().map_err(|error| database.error(error))?.map_err(|odd| database.damaged(odd))
