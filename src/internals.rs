@@ -144,6 +144,7 @@ pub mod store {
             SharedBackend, SharedCommit, SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile,
             WorkerRow,
         };
+        pub use crate::store::shared::cost::CostTotals;
         pub use crate::store::shared::ledger::SharedLedger;
         pub use crate::store::shared::memory::MemoryServer;
         pub use crate::store::shared::options::{ReadClock, SharedOptions};

@@ -6,6 +6,8 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::Display;
 use crate::cli::flags::shared::WorkRequest;
 use crate::cli::output::print_message;
+use crate::model::cost::CostLimit;
+use crate::model::price::Price;
 use crate::run::options::Options;
 
 fn refuse() -> Exit {
@@ -16,7 +18,7 @@ fn refuse() -> Exit {
 }
 
 /// Refuses to copy a run folder to a server.
-pub(crate) fn share(_: &Path, _: &str, _: Display) -> Exit {
+pub(crate) fn share(_: &Path, _: &str, _: (Option<Price>, Option<CostLimit>), _: Display) -> Exit {
     refuse()
 }
 

@@ -15,7 +15,10 @@ use crate::cli::output::{fail, print, print_message};
 use crate::cli::runtime::runtime;
 use crate::cli::signals;
 use crate::driver::stop::stopper;
+use crate::model::amount::Amount;
+use crate::model::cost::CostLimit;
 use crate::model::escape::escape;
+use crate::model::price::Price;
 use crate::report::format::span;
 use crate::report::tty_reporter::PrintAbove;
 use crate::run::error::RunError;
@@ -23,7 +26,7 @@ use crate::run::options::Options;
 use crate::run::shared::error::SharedRunError;
 use crate::run::shared::fetch::{self, Fetched};
 use crate::run::shared::import;
-use crate::run::shared::share::{self, Shared};
+use crate::run::shared::share::{self, ShareCost, Shared};
 use crate::run::shared::start_limit::StartLimit;
 use crate::run::shared::status::{SharedRunStatus, SharedRunWatch};
 use crate::run::shared::work::{self, WorkOptions, WorkStart};
@@ -51,13 +54,18 @@ fn address(text: &str) -> Result<SharedAddress, Exit> {
 }
 
 /// Copies a run folder to a server.
-pub(crate) fn share(out: &Path, ledger: &str, display: Display) -> Exit {
+pub(crate) fn share(
+    out: &Path,
+    ledger: &str,
+    (price, max): (Option<Price>, Option<CostLimit>),
+    display: Display,
+) -> Exit {
     let address = match address(ledger) {
         Ok(address) => address,
         Err(exit) => return exit,
     };
     let mut progress = operation_progress(display, &PrintAbove::default());
-    let shared = share::share(out, &address, &mut *progress);
+    let shared = share::share(out, &address, &ShareCost { price, max }, &mut *progress);
     drop(progress);
     match shared {
         Ok(shared) => {
@@ -106,13 +114,6 @@ pub(crate) fn run(options: &Options, request: WorkRequest<'_>) -> Exit {
 
 fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
     let WorkRequest { ledger: _, out, images, access, limits, image_limits, show } = request;
-    if limits.cost_max.is_some() {
-        print_message(
-            "error: could not keep --max-cost: the workers of a shared run do not know each other's cost yet; leave it out, or run in \
-             parts with --partition, each with a limit of its own",
-        );
-        return Exit::Usage;
-    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Error, &error),
@@ -136,8 +137,9 @@ fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
                     "warning: --poll-rate is that of each worker, not of the whole run; divide it by the number of workers",
                 );
             }
-            tell_limit("rate", "--rate", started.rate, show.is_for_people());
-            tell_limit("number of tasks in flight", "-j", started.places, show.is_for_people());
+            tell_limit("rate", "--rate", started.rate.as_ref(), show.is_for_people());
+            tell_limit("number of tasks in flight", "-j", started.places.as_ref(), show.is_for_people());
+            tell_limit("limit on the cost", "--max-cost", started.cost.as_ref(), show.is_for_people());
             if show.is_for_people() {
                 let others = match started.n_others {
                     0 => String::new(),
@@ -168,7 +170,7 @@ fn drive(request: WorkRequest<'_>, address: &SharedAddress) -> Exit {
 }
 
 /// Says which limit counts, of all workers together. Another one than the user gave, or than the other workers had, is said in any case.
-fn tell_limit<T: std::fmt::Display>(name: &str, flag: &str, limit: Option<StartLimit<T>>, is_for_people: bool) {
+fn tell_limit<T: std::fmt::Display>(name: &str, flag: &str, limit: Option<&StartLimit<T>>, is_for_people: bool) {
     match limit {
         Some(StartLimit { limit, replaced: Some(replaced), .. }) => print_message(&format!(
             "warning: the {name} of the run was {replaced}, and is {limit} from now on, for all its workers together"
@@ -187,6 +189,12 @@ fn tell_end(worked: &Summary, address: &SharedAddress) {
     print_message(&format!("{}: {}", address.run(), summary::standing(&worked.counts)));
     if let Some(noted) = summary::noted(&worked.incidents) {
         print_message(&noted);
+    }
+    if let Some((cost, price)) = worked.cost.as_ref().zip(worked.price.as_ref()) {
+        print_message(&format!("cost so far: {}", escape(&cost.words(&price.unit))));
+        if let Some(excess) = worked.excess {
+            print_message(&start::excess_words(excess, &price.unit));
+        }
     }
     if worked.counts.n_unfinished() == 0 {
         print_message(&format!("to bring the run back into a folder: promptbatch merge '{address}' -o OUT"));
@@ -239,6 +247,7 @@ fn words(status: &SharedRunStatus, address: &SharedAddress) -> String {
     lines.push(format!("provider: {}", escape(&status.provider)));
     lines.push(format!("submissions so far: {}", status.incidents.n_submits));
     lines.extend(summary::noted(&status.incidents));
+    lines.extend(cost_words(status));
     if !status.is_merged && status.workers.is_empty() {
         lines.push(match status.counts.n_unfinished() {
             0 => format!("to bring the run back into a folder: promptbatch merge '{address}' -o OUT"),
@@ -246,6 +255,14 @@ fn words(status: &SharedRunStatus, address: &SharedAddress) -> String {
         });
     }
     lines.join("\n") + "\n"
+}
+
+/// Says what the run has cost, and of how much; `None` if no price is known.
+fn cost_words(status: &SharedRunStatus) -> Option<String> {
+    let price = status.price.as_ref()?;
+    let cost = status.cost.map_or_else(|| "not known".to_owned(), |cost| cost.words(&price.unit));
+    let limit = status.cost_max.map_or_else(String::new, |max| format!(", of at most {}", max.with_unit(&price.unit)));
+    Some(escape(&format!("cost so far: {cost}{limit}")).into())
 }
 
 fn object(status: &SharedRunStatus) -> String {
@@ -270,6 +287,10 @@ fn object(status: &SharedRunStatus) -> String {
         "submissions": status.incidents.n_submits,
         "submissions_in_doubt": status.incidents.n_in_doubt,
         "tasks_lost": status.incidents.n_lost,
+        "cost": status.cost.map(|cost| cost.sure.number()),
+        "cost_max": status.cost.map(|cost| cost.most().number()),
+        "currency": status.price.as_ref().map(|price| &price.unit).filter(|unit| !unit.is_empty()),
+        "max_cost": status.cost_max.map(Amount::number),
         "workers": status.workers.iter().map(worker).collect::<Vec<_>>(),
         "merged": status.is_merged,
     });

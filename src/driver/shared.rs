@@ -47,6 +47,8 @@ impl Others {
                 RunRequest::Hold(span) => Input::Hold(span),
                 RunRequest::Rate(rate) => Input::Rate(rate),
                 RunRequest::Places(max) => Input::Places(max),
+                RunRequest::CostMax(max) => Input::CostMax(max),
+                RunRequest::Forgotten => Input::Forgotten,
                 RunRequest::Stop(why) => Input::Stop(StopReason::Elsewhere(why)),
             };
             engine.handle(now, input);
@@ -68,13 +70,13 @@ impl Others {
 }
 
 /// Returns the reason of a stop in words, if it is one for all processes of the run. A wrong token, a full disk or a broken network may
-/// concern one machine only.
+/// concern one machine only. The limit on the cost is met by each process, as the server tells it, and a higher one lets the others go on.
 fn shared_words(stop: &StopReason) -> Option<String> {
     match stop {
         StopReason::Quota(fault) => Some(fault.message.clone()),
         StopReason::Failures(n) => Some(format!("{n} of its jobs failed (--max-failures)")),
-        StopReason::Cost(_) => Some("the next submission could exceed the limit on the cost (--max-cost)".to_owned()),
-        StopReason::Interrupted(_)
+        StopReason::Cost(_)
+        | StopReason::Interrupted(_)
         | StopReason::Unauthorized(_)
         | StopReason::Refused(..)
         | StopReason::Unreachable(..)

@@ -49,6 +49,8 @@ fn accepted(input: &mut Input) -> Option<(JobId, TaskId, &mut Input)> {
         | Input::Hold(_)
         | Input::Rate(_)
         | Input::Places(_)
+        | Input::CostMax(_)
+        | Input::Forgotten
         | Input::Reserved(_)
         | Input::Stop(_) => None,
     }

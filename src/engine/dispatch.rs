@@ -89,6 +89,7 @@ impl EngineState {
             if self.meet_cost(now, next) {
                 break;
             }
+            self.lane.expect_cost(self.spending.reservation(&self.jobs[&next].job.request));
             match self.lane.take_submit(now) {
                 Ok(ticket) => {
                     let id = next;
@@ -117,16 +118,6 @@ impl EngineState {
         wake_at
     }
 
-    /// Reserves times for the submissions that are ready, if other processes keep the rate too. Returns the moment of the next request.
-    fn plan_reserve(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
-        let is_ready = self.stop.is_none() && !self.is_backed_up() && self.next_to_submit().is_some();
-        let n_ready = if is_ready { self.to_submit.len().max(1) } else { 0 };
-        if let Some(request) = self.lane.reserve(now, n_ready) {
-            actions.push(Action::Reserve(request));
-        }
-        self.lane.reserves_at().filter(|moment| is_ready && *moment > now)
-    }
-
     /// Holds the next job back if the quota of its model is used up. A job that probes for all models is never held back.
     fn hold_for_quota(&mut self, now: Moment, next: JobId) -> bool {
         let model = &self.jobs[&next].job.request.model;
@@ -139,7 +130,7 @@ impl EngineState {
     }
 
     /// Returns the job to submit next. While all jobs are refused for the same reason, it is the one that can show most about that.
-    fn next_to_submit(&self) -> Option<JobId> {
+    pub(super) fn next_to_submit(&self) -> Option<JobId> {
         let front = self.to_submit.front().copied();
         if self.refusals.is_blocking() { self.refusals.probe(front) } else { front }
     }

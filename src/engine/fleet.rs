@@ -125,6 +125,8 @@ impl Fleet {
             | Input::Hold(_)
             | Input::Rate(_)
             | Input::Places(_)
+            | Input::CostMax(_)
+            | Input::Forgotten
             | Input::Reserved(_)
             | Input::Stop(_) => None,
         };

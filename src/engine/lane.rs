@@ -110,7 +110,11 @@ impl Lane {
         self.check_submit(now)?;
         self.submits.take(now).map_err(|moment| (Bottleneck::Rate, Blocked::Until(moment)))?;
         if let Some(reserved) = &mut self.reserved {
-            let slow = if reserved.has_rate() { Bottleneck::Rate } else { Bottleneck::Places };
+            let slow = match (reserved.has_rate(), reserved.has_places()) {
+                (true, _) => Bottleneck::Rate,
+                (false, true) => Bottleneck::Places,
+                (false, false) => Bottleneck::Answers,
+            };
             reserved.take(now).map_err(|at| (slow, at.map_or(Blocked::Busy, Blocked::Until)))?;
         }
         let ticket = self.learner.take(now, self.n_in_flight);

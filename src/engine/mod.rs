@@ -17,7 +17,7 @@
 //! - [`retry`], `failures`, `refusals` and `resubmit_limiter`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
 //! - [`fleet`] and `elsewhere`: the engines of several providers as one, and what they share.
 //! - `acceptance`: accepted submissions, and what they cost.
-//! - `loading`: requests to the ledger for further jobs.
+//! - `loading` and `reserving`: requests to the ledger for further jobs, and for times, places and amounts.
 //! - `recovery`, `lost`, `lost_submissions`, `unsent`, `shutdown` and `snapshot`: jobs of an earlier process, submissions whose answer is
 //!   lost or that were not sent, the end of a run, and the progress snapshot.
 
@@ -54,6 +54,7 @@ mod recovery;
 mod refusal_cause;
 mod refusals;
 mod reserved_rate;
+mod reserving;
 mod resubmit_limiter;
 pub(crate) mod retry;
 pub(crate) mod schedule;
@@ -161,7 +162,12 @@ impl Engine {
             Input::Hold(span) => state.lane.hold_submits(now, span),
             Input::Rate(rate) => state.lane.share_rate(rate),
             Input::Places(_) => state.lane.share_places(),
-            Input::Reserved(answer) => state.lane.reserved(now, answer),
+            Input::CostMax(max) => {
+                state.spending.share(max);
+                state.lane.share_cost();
+            }
+            Input::Forgotten => state.lane.forget_reserved(),
+            Input::Reserved(answer) => state.reserved(now, answer),
             Input::Stop(stop) => state.stop_with(now, stop),
         }
     }
@@ -183,6 +189,8 @@ impl Engine {
             if state.is_past_known {
                 sooner(&mut wake_at, state.plan_submits(now, &mut actions));
             }
+        } else {
+            state.give_back(now, &mut actions);
         }
         if state.stop.is_none() {
             sooner(&mut wake_at, state.plan_load(now, &mut actions));

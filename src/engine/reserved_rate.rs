@@ -1,12 +1,14 @@
-//! Limiter for a rate and a number of tasks in flight that several processes keep together: spends the times that are reserved for this one, and
-//! asks for more.
+//! Limiter for a rate, a number of tasks in flight and a cost that several processes keep together: spends the times that are reserved for this
+//! one, and asks for more.
 //!
 //! Without a reserved time nothing leaves. A process that cannot reach the others' server therefore sends nothing.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::model::amount::Amount;
 use crate::model::limits::{Concurrency, Limits, Rate};
+use crate::model::shared_cost::CostRequest;
 use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
 use crate::model::time::Moment;
 
@@ -28,6 +30,21 @@ const ASKED_AGAIN_MIN: Duration = Duration::from_millis(20);
 /// Maximum number of times in one request.
 const COUNT_MAX: usize = 1024;
 
+/// Shortest time between two requests that only say which amounts are no longer needed.
+const TOLD_EVERY: Duration = Duration::from_millis(500);
+
+/// Submissions that could leave now, and what they may cost.
+pub(super) struct Wish<'a> {
+    /// Number of submissions.
+    pub(super) n: usize,
+    /// Most that the first one may cost; `None` if a price is unknown.
+    pub(super) first: Option<Amount>,
+    /// Returns the most that one of the first so many may cost.
+    pub(super) most: &'a dyn Fn(usize) -> Option<Amount>,
+    /// Amount that submissions under way may cost beyond their prices.
+    pub(super) surplus: Amount,
+}
+
 /// State of the requests for more times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Request {
@@ -46,8 +63,14 @@ pub(super) struct ReservedRate {
     rate: Option<SharedRate>,
     /// Says whether the tasks in flight of all processes are limited. A reserved time is then a place too, from which others are kept.
     has_places: bool,
-    /// Number of submissions that the server counts as held by this process; `None` if it is not known.
-    counted: Option<usize>,
+    /// Says whether the cost of all processes is limited. A reserved time then has an amount too.
+    has_cost: bool,
+    /// Says whether the last answer was short of money.
+    is_short: bool,
+    /// Number of submissions that the server counts as held by this process, and their amount; `None` if it is not known.
+    counted: Option<(usize, Amount)>,
+    /// Moment of the last request; `None` before it.
+    asked_at: Option<Moment>,
     /// What the last request said that this process holds.
     asked: ReserveRequest,
     /// Reserved times that are not spent, in order.
@@ -58,15 +81,26 @@ pub(super) struct ReservedRate {
 impl ReservedRate {
     /// Creates a limiter without any reserved time.
     pub(super) const fn new(rate: Option<SharedRate>, has_places: bool) -> Self {
-        let asked = ReserveRequest { max: 0, held: 0 };
-        Self { rate, has_places, counted: Some(0), asked, reserved: VecDeque::new(), request: Request::Possible }
+        let cost = CostRequest { each: None, held: Amount::ZERO };
+        Self {
+            rate,
+            has_places,
+            has_cost: false,
+            is_short: false,
+            counted: Some((0, Amount::ZERO)),
+            asked_at: None,
+            asked: ReserveRequest { max: 0, held: 0, cost },
+            reserved: VecDeque::new(),
+            request: Request::Possible,
+        }
     }
 
     /// Creates the limiter of what processes keep together; `None` if they keep nothing together.
     pub(super) fn from_limits(rate: Option<Rate>, limits: &Limits) -> Option<Self> {
         let rate = rate.map(|rate| SharedRate { rate, burst: limits.burst });
         let has_places = limits.is_shared && limits.concurrency != Concurrency::Auto;
-        (rate.is_some() || has_places).then(|| Self::new(rate, has_places))
+        let has_cost = limits.is_shared && limits.cost_max.is_some();
+        (rate.is_some() || has_places || has_cost).then(|| Self { has_cost, ..Self::new(rate, has_places) })
     }
 
     /// Sets another rate. Times that are reserved stay.
@@ -79,16 +113,40 @@ impl ReservedRate {
         self.has_places = true;
     }
 
+    /// Takes note that the cost is limited.
+    pub(super) const fn limit_cost(&mut self) {
+        self.has_cost = true;
+    }
+
+    /// Takes note of what the next submission may cost. Amounts that are too small for it are given up.
+    pub(super) fn expect_cost(&mut self, cost: Option<Amount>) {
+        if self.has_cost {
+            let cost = cost.unwrap_or_default();
+            self.reserved.retain(|reserved| reserved.each >= cost);
+        }
+    }
+
+    /// Gives up everything that is reserved: the server may have forgotten it.
+    pub(super) fn forget(&mut self) {
+        self.reserved.clear();
+        self.counted = None;
+    }
+
     /// Returns whether the last request was in vain, as other processes have all places: only the end of a task brings one.
     pub(super) const fn is_short_of_places(&self) -> bool {
         self.has_places && self.rate.is_none() && matches!(self.request, Request::Later(_))
     }
 
-    /// Gives up the reserved times, which cannot be used for a while, if other processes wait for the places.
+    /// Gives up the reserved times, which cannot be used for a while, if other processes wait for the places or the money.
     pub(super) fn give_up(&mut self) {
-        if self.has_places {
+        if self.has_places || self.has_cost {
             self.reserved.clear();
         }
+    }
+
+    /// Returns whether a submission that waits needs a place.
+    pub(super) const fn has_places(&self) -> bool {
+        self.has_places
     }
 
     /// Returns whether there is a rate. If not, a submission without a reserved time has no place.
@@ -111,9 +169,17 @@ impl ReservedRate {
     /// Returns the request for times for `n_wanted` submissions that could leave now, with `n_out` under way. Returns `None` if none are needed,
     /// or none can be asked for at present. The answer must follow.
     ///
-    /// If the tasks in flight are limited, a request without a time gives back the places that are no longer needed.
-    pub(super) fn ask(&mut self, now: Moment, n_wanted: usize, n_out: usize) -> Option<ReserveRequest> {
+    /// If the tasks in flight or the cost are limited, a request without a time gives back what is no longer needed.
+    pub(super) fn ask(
+        &mut self,
+        now: Moment,
+        (n_wanted, n_out): (usize, usize),
+        wish: &Wish<'_>,
+    ) -> Option<ReserveRequest> {
         self.drop_late(now);
+        if self.has_cost && wish.n == 0 {
+            self.reserved.clear();
+        }
         let n_reserved: usize = self.reserved.iter().map(|reserved| reserved.count as usize).sum();
         let is_possible = match self.request {
             Request::Possible => true,
@@ -121,17 +187,34 @@ impl ReservedRate {
             Request::Sent => false,
         };
         let is_soon = self.last().is_none_or(|last| last <= now + ASKED_BEFORE);
-        let n_missing = n_wanted.saturating_sub(n_reserved).min(self.at_once());
+        let at_once = if self.is_short { 1 } else { self.at_once() };
+        let n_missing = n_wanted.saturating_sub(n_reserved).min(at_once);
         let n_held = n_reserved + n_out;
         let n_asked = if is_soon { n_missing } else { 0 };
-        let gives_back = self.has_places && self.counted.is_none_or(|counted| counted > n_held);
-        if !is_possible || (n_asked == 0 && !gives_back) {
+        let amount = self.reserved.iter().map(Reservation::amount).sum::<Amount>() + wish.surplus;
+        if !is_possible || (n_asked == 0 && !self.gives_back(now, (n_held, amount))) {
             return None;
         }
-        self.request = Request::Sent;
+        // A dearer job behind the first one must not keep it back.
+        let each = match n_asked {
+            0 => None,
+            1 if n_reserved == 0 => wish.first,
+            _ => (wish.most)(n_reserved + n_asked),
+        };
         let number = |n| u32::try_from(n).unwrap_or(u32::MAX);
-        self.asked = ReserveRequest { max: number(n_asked), held: number(n_held) };
+        let cost = CostRequest { each, held: amount };
+        self.request = Request::Sent;
+        self.asked_at = Some(now);
+        self.asked = ReserveRequest { max: number(n_asked), held: number(n_held), cost };
         Some(self.asked)
+    }
+
+    /// Returns whether the server counts more as held than this process holds, and should hear it.
+    fn gives_back(&self, now: Moment, (n_held, amount): (usize, Amount)) -> bool {
+        let counts_more = self.counted.is_none_or(|(counted, _)| counted > n_held);
+        let has_waited = self.asked_at.is_none_or(|at| now - at >= TOLD_EVERY);
+        let costs_more = counts_more || self.counted.is_none_or(|(_, counted)| counted > amount);
+        (self.has_places && counts_more) || (self.has_cost && costs_more && has_waited)
     }
 
     /// Returns the moment at which the next request is possible; `None` if it is possible now, or an answer is awaited.
@@ -144,13 +227,17 @@ impl ReservedRate {
 
     /// Processes the answer to a request; `None` if it is not known.
     pub(super) fn answered(&mut self, now: Moment, answer: Option<Reservation>) {
-        self.counted = answer.map(|reservation| self.asked.held as usize + reservation.count as usize);
+        let asked = self.asked;
+        self.counted = answer.map(|reservation| {
+            (asked.held as usize + reservation.count as usize, asked.cost.held + reservation.amount())
+        });
+        self.is_short = answer.is_some_and(|answer| answer.is_short);
         self.request = match answer {
             Some(reservation) if reservation.count > 0 => {
                 self.reserved.push_back(reservation);
                 Request::Possible
             }
-            Some(_) if self.asked.max == 0 => Request::Possible,
+            Some(_) if asked.max == 0 => Request::Possible,
             Some(none) => Request::Later(now + none.again_in.max(ASKED_AGAIN_MIN)),
             None => Request::Later(now + ASKED_AGAIN_AFTER),
         };

@@ -2,6 +2,8 @@
 //!
 //! A submission reserves its price when it leaves, or what an answer said that the last such submission cost, if that was more. Its answer settles the reservation: accepted, in doubt, or refused and free. The limit
 //! therefore holds for any number of submissions under way. Submissions in doubt count as paid against the limit.
+//!
+//! A limit that other processes keep too is checked by their server, where each process reserves what it may spend.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +13,15 @@ use crate::model::limits::Limits;
 use crate::model::money::Money;
 use crate::model::price::Price;
 use crate::model::request::{Request, Size};
+use crate::model::shared_cost::CostReached;
 
 /// Running cost of the run.
 #[derive(Debug)]
 pub(crate) struct Spending {
     price: Option<Price>,
     max: Option<Amount>,
+    /// Limit that other processes keep too; `None` without one.
+    shared_max: Option<Amount>,
     /// Cost so far; `None` if that of earlier processes is unknown, or no price is.
     cost: Option<Cost>,
     /// Submissions of this process that are or may be paid for, at a price that is unknown and that no answer has said.
@@ -27,6 +32,8 @@ pub(crate) struct Spending {
     elsewhere: Option<Amount>,
     /// Amount reserved for submissions whose answer is awaited.
     reserved: Amount,
+    /// Part of it beyond their prices.
+    surplus: Amount,
 }
 
 /// Cost limit that keeps a submission from leaving.
@@ -59,15 +66,47 @@ impl Spending {
         let price = limits.price.clone();
         let cost = price.as_ref().map(|_| Cost::default());
         let max = limits.cost_max.as_ref().map(|limit| limit.amount);
+        let (max, shared_max) = if limits.is_shared { (None, max) } else { (max, None) };
         Self {
             price,
             max,
+            shared_max,
             cost,
             n_unknown: 0,
             dearest: BTreeMap::new(),
             elsewhere: Some(Amount::ZERO),
             reserved: Amount::ZERO,
+            surplus: Amount::ZERO,
         }
+    }
+
+    /// Sets the limit that other processes keep too.
+    pub(crate) const fn share(&mut self, max: Amount) {
+        self.shared_max = Some(max);
+    }
+
+    /// Returns the amount reserved for submissions whose answer is awaited, beyond their prices.
+    pub(crate) const fn surplus(&self) -> Amount {
+        self.surplus
+    }
+
+    /// Returns the most that a submission of these requests may cost; `None` if the price of one is unknown.
+    pub(crate) fn most<'a>(&self, mut requests: impl Iterator<Item = &'a Request>) -> Option<Amount> {
+        if self.dearest.is_empty() && self.price.as_ref().is_some_and(Price::is_one) {
+            return self.reservation(requests.next()?);
+        }
+        requests.try_fold(Amount::ZERO, |most, request| Some(most.max(self.reservation(request)?)))
+    }
+
+    /// Returns what stops the run once a submission of this request does not fit under the limit of all processes.
+    pub(crate) fn reached(&self, reached: CostReached, request: &Request) -> Box<CostLimitReached> {
+        let CostReached { cost, max } = reached;
+        let next = self.reservation(request);
+        Box::new(CostLimitReached { cost, next, max, unit: self.unit() })
+    }
+
+    fn unit(&self) -> String {
+        self.price.as_ref().map_or_else(String::new, |price| price.unit.clone())
     }
 
     /// Sets the cost of earlier processes, from which this one continues; `None` if a price is unknown.
@@ -92,13 +131,18 @@ impl Spending {
 
     /// Checks whether a submission of this request may leave. Under a limit, a submission with an unknown price may not.
     pub(crate) fn check(&self, request: &Request) -> Result<(), Box<CostLimitReached>> {
+        if let Some(max) = self.shared_max
+            && self.reservation(request).is_none()
+        {
+            return Err(self.reached(CostReached { cost: None, max }, request));
+        }
         let Some(max) = self.max else { return Ok(()) };
         let next = self.reservation(request);
         let after = self.committed().zip(self.elsewhere).zip(next).map(|((own, others), next)| own + others + next);
         if after.is_some_and(|after| after <= max) {
             return Ok(());
         }
-        let unit = self.price.as_ref().map_or_else(String::new, |price| price.unit.clone());
+        let unit = self.unit();
         let all = self.cost().zip(self.elsewhere).map(|(cost, others)| Cost { sure: cost.sure + others, ..cost });
         Err(Box::new(CostLimitReached { cost: all, next, max, unit }))
     }
@@ -107,6 +151,7 @@ impl Spending {
     pub(crate) fn reserve(&mut self, request: &Request) -> Amount {
         let reserved = self.reservation(request).unwrap_or_default();
         self.reserved += reserved;
+        self.surplus += reserved.without(self.price_of(request).unwrap_or_default());
         reserved
     }
 
@@ -114,6 +159,7 @@ impl Spending {
     pub(crate) fn settle(&mut self, request: &Request, reserved: Amount, settled: Settled) {
         let price = self.price_of(request);
         self.reserved = self.reserved.without(reserved);
+        self.surplus = self.surplus.without(reserved.without(price.unwrap_or_default()));
         match (settled, &mut self.cost, price) {
             (Settled::Free, _, _) => (),
             // One unknown price makes the sum unknown.
@@ -165,7 +211,7 @@ impl Spending {
     }
 
     /// Returns what a submission of this request may cost: its price, or more if an answer said more before. `None` without a price.
-    fn reservation(&self, request: &Request) -> Option<Amount> {
+    pub(crate) fn reservation(&self, request: &Request) -> Option<Amount> {
         let price = self.price_of(request)?;
         if self.dearest.is_empty() {
             return Some(price);

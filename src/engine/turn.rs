@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::spending::CostLimitReached;
+use crate::model::amount::Amount;
 use crate::model::event::{Event, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::more::More;
@@ -79,6 +80,10 @@ pub enum Input {
     Rate(SharedRate),
     /// Maximum number of tasks in flight of all processes of the run together, from now on.
     Places(NonZeroU32),
+    /// Limit on the cost of all processes of the run together, from now on.
+    CostMax(Amount),
+    /// Report that the server of the processes may have forgotten what was reserved.
+    Forgotten,
     /// Answer to `Reserve`; `None` if it is not known.
     Reserved(Option<Reservation>),
     /// Request to stop before the end.

@@ -32,6 +32,16 @@ impl Amount {
         billionths / f64::from(SCALE)
     }
 
+    /// Returns the amount of so many billionths of a unit.
+    pub const fn from_billionths(billionths: u128) -> Self {
+        Self(billionths)
+    }
+
+    /// Returns the amount in billionths of a unit.
+    pub const fn billionths(self) -> u128 {
+        self.0
+    }
+
     /// Returns the amount multiplied by `n`, saturating.
     #[must_use]
     pub const fn times(self, n: u64) -> Self {

@@ -32,6 +32,7 @@ pub mod request;
 pub(crate) mod request_diff;
 pub(crate) mod request_field;
 pub mod request_limits;
+pub mod shared_cost;
 pub mod shared_rate;
 pub mod snapshot;
 pub mod storage_url;

@@ -8,7 +8,9 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::model::amount::Amount;
 use crate::model::limits::{Rate, RateError};
+use crate::model::shared_cost::{CostReached, CostRequest};
 use crate::model::time::Moment;
 
 /// Divisor of the span of a rate that gives how late a reserved time may be used, and the bounds of that lateness.
@@ -77,6 +79,8 @@ pub struct ReserveRequest {
     pub max: u32,
     /// Number of submissions that the process may still send, or whose answers are not recorded.
     pub held: u32,
+    /// Amounts of money, in case that the cost of all processes is limited.
+    pub cost: CostRequest,
 }
 
 /// Times reserved for submissions of this process, evenly spaced.
@@ -92,6 +96,19 @@ pub struct Reservation {
     pub usable_for: Duration,
     /// Time from now until the next request, if `count` is 0.
     pub again_in: Duration,
+    /// Amount that is reserved for each.
+    pub each: Amount,
+    /// Says whether the limit on the cost leaves room for fewer than were asked for.
+    pub is_short: bool,
+    /// Limit on the cost, if it is reached; `None` as long as it is not, or something under way may leave room.
+    pub reached: Option<CostReached>,
+}
+
+impl Reservation {
+    /// Returns the amount that is reserved for all of these times.
+    pub fn amount(&self) -> Amount {
+        self.each.times(self.count.into())
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
+use crate::model::amount::Amount;
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{Event, EventKind, Redo, Restored};
@@ -127,6 +128,10 @@ pub enum RunRequest {
     Rate(SharedRate),
     /// Have at most so many tasks in flight together, from now on.
     Places(NonZeroU32),
+    /// Spend at most so much together, from now on.
+    CostMax(Amount),
+    /// Give up what was reserved: the server of the processes may have forgotten it.
+    Forgotten,
     /// Stop, for this reason in words.
     Stop(String),
 }

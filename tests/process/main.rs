@@ -55,6 +55,8 @@ mod shards;
 #[cfg(feature = "postgres")]
 mod shared;
 #[cfg(feature = "postgres")]
+mod shared_cost;
+#[cfg(feature = "postgres")]
 mod shared_faults;
 #[cfg(feature = "postgres")]
 mod shared_rate;

@@ -273,6 +273,8 @@ impl Beats {
             | Input::Hold(_)
             | Input::Rate(_)
             | Input::Places(_)
+            | Input::CostMax(_)
+            | Input::Forgotten
             | Input::Reserved(_)
             | Input::Stop(_) => (),
         }

@@ -8,6 +8,8 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
 use crate::cli::flags::folders::run_folder;
 use crate::cli::shared_run;
+use crate::model::cost::CostLimit;
+use crate::model::price::Price;
 
 /// Text below the flags in the help: examples, and what the command needs.
 pub(crate) const HELP: &str = "\
@@ -30,11 +32,20 @@ pub(crate) struct ShareArgs {
     #[arg(long, value_name = "URL", env = "PROMPTBATCH_LEDGER", hide_env_values = true)]
     pub ledger: String,
 
+    /// Price of an image, for example '2 magicube', to count the cost [default: that of the folder]
+    #[arg(long, env = "PROMPTBATCH_PRICE")]
+    pub price: Option<Price>,
+
+    /// Limit on the cost of the whole run, with what the folder has cost, for all its workers together. Needs a price
+    #[arg(long, value_name = "AMOUNT", env = "PROMPTBATCH_MAX_COST")]
+    pub max_cost: Option<CostLimit>,
+
     #[command(flatten)]
     pub progress: ProgressArgs,
 }
 
 /// Shares a run.
 pub(crate) fn share(args: &ShareArgs) -> Exit {
-    shared_run::share(&args.out, &args.ledger, args.progress.display())
+    let cost = (args.price.clone(), args.max_cost.clone());
+    shared_run::share(&args.out, &args.ledger, cost, args.progress.display())
 }

@@ -17,7 +17,7 @@ Examples:
   promptbatch work --ledger 'postgres://me@db.example/images?run=cats' -o /shared/cats
 Any number of workers may work at once; each claims blocks of 64 jobs. A worker that dies, or is not
 heard of for 30 s, is taken over by the others: its accepted tasks are polled, and never submitted
-again. --rate and -j apply to all workers together, and the newest value wins. --limit,
+again. --rate, -j and --max-cost apply to all workers together, and the newest value wins. --limit,
 --max-duration, --max-failures and --poll-rate apply to this worker alone. It ends when every job
 of the run has ended. Then `promptbatch merge` brings the run back into a folder.";
 

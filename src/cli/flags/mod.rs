@@ -157,7 +157,7 @@ pub(super) struct PaceArgs {
     #[arg(long, env = "PROMPTBATCH_PRICE")]
     pub price: Option<Price>,
 
-    /// Submit nothing more that could raise the cost of all runs in this folder above this amount, for example 20 or '20
+    /// Submit nothing more that could raise the cost of all runs in this folder, or of the whole shared run, above this amount, for example 20 or '20
     /// magicube'. Submissions in doubt count in full. The tasks in flight are completed, and the exit code is 75. Needs a price
     #[arg(long, value_name = "AMOUNT", env = "PROMPTBATCH_MAX_COST")]
     pub max_cost: Option<CostLimit>,

@@ -87,7 +87,7 @@ fn changed_words(fields: &[String]) -> String {
 }
 
 /// Formats by how much the answers exceeded the limit on the cost.
-pub(super) fn excess_words(excess: Amount, unit: &str) -> String {
+pub(crate) fn excess_words(excess: Amount, unit: &str) -> String {
     format!(
         "the cost exceeds --max-cost by {}: answers said more than the price that was reserved for each submission",
         escape(&excess.with_unit(unit))

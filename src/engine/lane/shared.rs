@@ -1,8 +1,9 @@
-//! Budget of submissions that several processes of a run share: its rate, its tasks in flight, requests for both, and
+//! Budget of submissions that several processes of a run share: its rate, its tasks in flight, its cost, requests for them, and
 //! pauses for all.
 
 use super::{Lane, in_two_seconds};
-use crate::engine::reserved_rate::ReservedRate;
+use crate::engine::reserved_rate::{ReservedRate, Wish};
+use crate::model::amount::Amount;
 use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
 use crate::model::time::Moment;
 
@@ -22,20 +23,39 @@ impl Lane {
         self.reserved.get_or_insert_with(|| ReservedRate::new(None, true)).limit_places();
     }
 
+    /// Takes note that the cost of all processes together is limited.
+    pub(crate) fn share_cost(&mut self) {
+        self.reserved.get_or_insert_with(|| ReservedRate::new(None, false)).limit_cost();
+    }
+
+    /// Sets what the next submission may cost, for a limit that other processes keep too; `None` if it is unknown.
+    pub(crate) fn expect_cost(&mut self, cost: Option<Amount>) {
+        if let Some(reserved) = &mut self.reserved {
+            reserved.expect_cost(cost);
+        }
+    }
+
+    /// Gives up what is reserved: the server may have forgotten it.
+    pub(crate) fn forget_reserved(&mut self) {
+        if let Some(reserved) = &mut self.reserved {
+            reserved.forget();
+        }
+    }
+
     /// Returns the end of a pause of all submissions that the provider named; `None` without one.
     pub(crate) fn named_pause(&self, now: Moment) -> Option<Moment> {
         self.submits.named_pause(now)
     }
 
-    /// Returns the request for times, if so many submissions are ready; `None` if there is none at present.
-    pub fn reserve(&mut self, now: Moment, n_ready: usize) -> Option<ReserveRequest> {
+    /// Returns the request for times for the submissions that are ready; `None` if there is none at present.
+    pub(in crate::engine) fn reserve(&mut self, now: Moment, wish: Wish<'_>) -> Option<ReserveRequest> {
         let is_open = self.submits.hold(now).is_none();
-        let room = self.check_submit(now).ok().filter(|_| is_open && n_ready > 0).unwrap_or(0);
+        let room = self.check_submit(now).ok().filter(|_| is_open && wish.n > 0).unwrap_or(0);
         let reserved = self.reserved.as_mut()?;
         if !is_open {
             reserved.give_up();
         }
-        reserved.ask(now, n_ready.min(room), self.n_submits_out)
+        reserved.ask(now, (wish.n.min(room), self.n_submits_out), &wish)
     }
 
     /// Returns the moment at which further times can be asked for; `None` if it is not known, or has come.

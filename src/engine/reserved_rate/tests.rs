@@ -10,7 +10,16 @@ fn at(millis: i64) -> Moment {
 /// Returns so many times, a tenth of a second apart, each of which can be used for 50 ms.
 fn times(first: i64, count: u32) -> Reservation {
     let millis = Duration::from_millis;
-    Reservation { first: at(first), interval: millis(100), count, usable_for: millis(50), again_in: millis(0) }
+    Reservation {
+        first: at(first),
+        interval: millis(100),
+        count,
+        usable_for: millis(50),
+        again_in: millis(0),
+        each: Amount::ZERO,
+        is_short: false,
+        reached: None,
+    }
 }
 
 /// Returns an answer without a time, and when to ask again.
@@ -24,7 +33,8 @@ fn limiter() -> ReservedRate {
 
 /// Returns how many times are asked for.
 fn ask(rate: &mut ReservedRate, now: i64, n_wanted: usize) -> Option<u32> {
-    rate.ask(at(now), n_wanted, 0).map(|request| request.max)
+    let wish = Wish { n: n_wanted, first: None, most: &|_| None, surplus: Amount::ZERO };
+    rate.ask(at(now), (n_wanted, 0), &wish).map(|request| request.max)
 }
 
 /// Goal: nothing leaves without a reserved time, nor before it, nor long after it. Method: three times, of which one is missed.

@@ -14,6 +14,7 @@ mod quota;
 mod refusals;
 mod resume;
 mod shared;
+mod shared_cost;
 mod stops;
 mod waits;
 mod walk;

@@ -3,6 +3,8 @@
 use super::*;
 use crate::engine::fleet::Fleet;
 use crate::engine::turn::StopReason;
+use crate::model::amount::Amount;
+use crate::model::shared_cost::CostRequest;
 use crate::model::shared_rate::{Reservation, ReserveRequest};
 
 const LATER: More = More::Later(Duration::from_secs(5));
@@ -146,17 +148,21 @@ fn paced(n_jobs: u64) -> Bench {
 
 /// Returns the request for so many times, of an engine that holds so many submissions.
 fn reserve(max: u32, held: u32) -> Action {
-    Action::Reserve(ReserveRequest { max, held })
+    Action::Reserve(ReserveRequest { max, held, cost: CostRequest::default() })
 }
 
 fn none(again_in: Duration) -> Input {
-    let (interval, usable_for) = (Duration::ZERO, Duration::MAX);
-    Input::Reserved(Some(Reservation { first: START, interval, count: 0, usable_for, again_in }))
+    Input::Reserved(Some(Reservation { interval: Duration::ZERO, usable_for: Duration::MAX, again_in, ..of(START, 0) }))
 }
 
 fn times(first: Moment, count: u32) -> Input {
-    let (interval, usable_for) = (Duration::from_millis(100), Duration::from_millis(50));
-    Input::Reserved(Some(Reservation { first, interval, count, usable_for, again_in: Duration::ZERO }))
+    Input::Reserved(Some(of(first, count)))
+}
+
+fn of(first: Moment, count: u32) -> Reservation {
+    let (interval, usable_for, again_in) = (Duration::from_millis(100), Duration::from_millis(50), Duration::ZERO);
+    let (each, is_short, reached) = (Amount::ZERO, false, None);
+    Reservation { first, interval, count, usable_for, again_in, each, is_short, reached }
 }
 
 /// Goal: under a rate that workers keep together, nothing leaves without a reserved time; what is asked for is what can be used. Method: three

@@ -6,7 +6,7 @@ use crate::run::error::RunError;
 use crate::run::options::Options;
 use crate::run::session::{Session, SessionClock};
 use crate::run::shared::error::SharedRunError;
-use crate::run::shared::share::{self, Shared};
+use crate::run::shared::share::{self, ShareCost, Shared};
 use crate::run::source::OpenedJobs;
 use crate::run::{check_options, style};
 use crate::store::error::LedgerError;
@@ -33,7 +33,7 @@ pub fn share_manifest(
         return check_same(&server, options, &fingerprint).map(|()| None);
     }
     let (scratch, fingerprint) = imported(options, progress)?;
-    match share::share(scratch.path(), address, progress) {
+    match share::share(scratch.path(), address, &ShareCost::default(), progress) {
         Ok(shared) if shared.was_there => Ok(None),
         Ok(shared) => Ok(Some(shared)),
         // Another machine was quicker.

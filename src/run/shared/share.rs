@@ -3,9 +3,15 @@
 use std::fs;
 use std::path::Path;
 
+use crate::model::cost::CostLimit;
 use crate::model::counts::StatusCounts;
+use crate::model::limits::Limits;
+use crate::model::price::Price;
 use crate::model::progress::Progress;
 use crate::run::equipment::SPOOL;
+use crate::run::error::RunError;
+use crate::run::money;
+use crate::run::shared::common_limits;
 use crate::run::shared::error::SharedRunError;
 use crate::run::shared::folder;
 use crate::run::{replacing, style};
@@ -30,9 +36,23 @@ pub struct Shared {
     pub warning: Option<String>,
 }
 
+/// What is known of the cost of a run when it is shared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShareCost {
+    /// Price of an image; `None` for that of the folder.
+    pub price: Option<Price>,
+    /// Limit on the cost of the run; `None` keeps the one that the run has, if it is shared already.
+    pub max: Option<CostLimit>,
+}
+
 /// Copies the run in the folder `out` to a server, and marks the folder: its jobs are worked on there from now on. Repeated after an
 /// interruption, it finishes what it began.
-pub fn share(out: &Path, address: &SharedAddress, progress: &mut dyn Progress) -> Result<Shared, SharedRunError> {
+pub fn share(
+    out: &Path,
+    address: &SharedAddress,
+    told: &ShareCost,
+    progress: &mut dyn Progress,
+) -> Result<Shared, SharedRunError> {
     check(out, &*stores::open_for_reading(out)?, address)?;
     let server = BlockingRun::new(address.clone())?;
     // A server that cannot be used is noticed before the folder is marked.
@@ -43,6 +63,9 @@ pub fn share(out: &Path, address: &SharedAddress, progress: &mut dyn Progress) -
     check(out, &*run, address)?;
     let known = style::known(&*run)?;
     style::settle(&mut *run, &known)?;
+    let price = run.settle_price(told.price.clone(), None)?;
+    let limits = Limits { price: price.clone(), cost_max: told.max.clone(), ..Limits::default() };
+    money::check_jobs(&limits, &*run)?.map_err(RunError::from)?;
     let id = run.account_salt()?;
     // Images that are in the folder decide the place of all of them.
     let is_here = run.images()?.is_none() && run.counts()?.n_succeeded > 0;
@@ -62,6 +85,18 @@ pub fn share(out: &Path, address: &SharedAddress, progress: &mut dyn Progress) -
                 let own = folder::prepare(out, &id, None)?;
                 let known = server.settle_setting(folder::IMAGES_KEY, &own)?;
                 folder::check(out, &own, &known)?;
+            }
+            if was_there && *told != ShareCost::default() {
+                let status = server.status()?;
+                common_limits::check(
+                    address,
+                    &status,
+                    status.price.as_ref(),
+                    (told.price.as_ref(), told.max.as_ref()),
+                )?;
+            }
+            if let Some(max) = &told.max {
+                server.limit_cost(max.amount)?;
             }
             Ok(Shared { counts: run.counts()?, was_there, warning })
         }

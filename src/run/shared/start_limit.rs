@@ -1,7 +1,7 @@
 //! Limit that all workers of a shared run keep together, as it is when a worker begins.
 
 /// Limit that all workers keep together, when a worker begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartLimit<T> {
     /// Limit from now on.
     pub limit: T,
@@ -11,10 +11,15 @@ pub struct StartLimit<T> {
     pub replaced: Option<T>,
 }
 
-impl<T: Copy + PartialEq> StartLimit<T> {
+impl<T: PartialEq> StartLimit<T> {
     /// Returns the limit that counts, of what this worker was given and what the run had before; `None` if there is none.
     pub(super) fn of(own: Option<T>, before: Option<T>) -> Option<Self> {
-        let replaced = before.filter(|before| own.is_some_and(|own| own != *before));
-        own.or(before).map(|limit| Self { limit, is_own: own.is_some(), replaced })
+        match (own, before) {
+            (Some(limit), before) => {
+                let replaced = before.filter(|before| limit != *before);
+                Some(Self { limit, is_own: true, replaced })
+            }
+            (None, before) => before.map(|limit| Self { limit, is_own: false, replaced: None }),
+        }
     }
 }

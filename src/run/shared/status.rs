@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use crate::model::amount::Amount;
+use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::price::Price;
 use crate::store::error::LedgerError;
 use crate::store::postgres::address::SharedAddress;
 use crate::store::postgres::blocking::BlockingRun;
 use crate::store::setting::Setting;
 
 /// State of a shared run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SharedRunStatus {
     /// Provider of the tasks.
     pub provider: String,
@@ -21,6 +24,12 @@ pub struct SharedRunStatus {
     pub workers: Vec<SharedWorkerStatus>,
     /// Says whether the run was brought back into a run folder.
     pub is_merged: bool,
+    /// Price at which the cost is counted; `None` if none is known.
+    pub price: Option<Price>,
+    /// Cost of the run, with submissions under way as in doubt; `None` if a price is unknown.
+    pub cost: Option<Cost>,
+    /// Limit on the cost of the run; `None` for no limit.
+    pub cost_max: Option<Amount>,
 }
 
 /// State of a worker of a shared run.
@@ -59,6 +68,9 @@ impl SharedRunWatch {
             counts: status.counts,
             incidents: status.incidents,
             is_merged: status.is_merged,
+            cost: status.cost.filter(|_| status.price.is_some()),
+            price: status.price,
+            cost_max: status.cost_max,
             workers: status
                 .workers
                 .into_iter()

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::time::sleep;
 
 use crate::driver;
 use crate::driver::clock::Clock;
 use crate::driver::stop::StopReceiver;
 use crate::engine::turn::StopReason;
 use crate::images::validate::verdict::CheckLimits;
+use crate::model::amount::Amount;
+use crate::model::cost::CostLimit;
 use crate::model::counts::StatusCounts;
-use crate::model::limits::{Concurrency, Limits};
+use crate::model::limits::Limits;
 use crate::model::output_options::OutputOptions;
 use crate::model::shared_rate::SharedRate;
 use crate::model::storage_url::StorageUrl;
@@ -27,8 +28,10 @@ use crate::run::equipment::{Equipment, ImageFolder, Work, equip};
 use crate::run::error::RunError;
 use crate::run::other_sizes::OtherSizes;
 use crate::run::presence::PresenceCheck;
+use crate::run::shared::common_limits::CommonLimits;
 use crate::run::shared::error::SharedRunError;
 use crate::run::shared::folder;
+use crate::run::shared::patience::{PATIENCE_FIRST, patiently};
 use crate::run::shared::start_limit::StartLimit;
 use crate::run::summary::Summary;
 use crate::run::{consent, style};
@@ -44,12 +47,6 @@ use crate::store::shared::recent_testimonies::RecentTestimonies;
 use crate::store::spec::OpenOptions;
 use crate::store::{JobScope, RunWriter, stores};
 
-/// Longest outage of the server before a worker has begun: an address may be wrong.
-const PATIENCE_FIRST: Duration = Duration::from_secs(5);
-
-/// Wait before the server is asked again.
-const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
-
 /// Options of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkOptions {
@@ -61,8 +58,8 @@ pub struct WorkOptions {
     pub images: Option<StorageUrl>,
     /// Access to the provider.
     pub access: Credentials,
-    /// Limits that the engine of this worker keeps. A rate and a fixed number of tasks in flight are those of all workers together, and replace
-    /// those that the run has.
+    /// Limits that the engine of this worker keeps. A rate, a fixed number of tasks in flight and a limit on the cost are those of all workers
+    /// together, and replace those that the run has.
     pub limits: Limits,
     /// Largest image that is accepted.
     pub image_limits: CheckLimits,
@@ -86,6 +83,8 @@ pub struct WorkStart {
     pub rate: Option<StartLimit<SharedRate>>,
     /// Maximum number of tasks in flight of all workers together; `None` for no such number.
     pub places: Option<StartLimit<NonZeroU32>>,
+    /// Limit on the cost of the run; `None` for no such limit.
+    pub cost: Option<StartLimit<CostLimit>>,
 }
 
 /// Works on a shared run until all its jobs have ended, or the worker is stopped. A worker that was shut out joins again as a new one.
@@ -110,8 +109,9 @@ pub async fn work(
             n_others: status.workers.len(),
             warning: desk.warning.clone(),
             is_other_account: !desk.limits.is_same_account,
-            rate: desk.rate,
-            places: desk.places,
+            rate: desk.common.rate.clone(),
+            places: desk.common.places.clone(),
+            cost: desk.common.cost.clone(),
         });
         match desk.join(&status, &mut reporters, stops).await {
             // Others have its jobs. It may join again, as another worker.
@@ -121,6 +121,8 @@ pub async fn work(
     };
     let last = patiently(patience, || desk.server.status()).await?;
     let now = clock.now();
+    // A limit that is reached by the last jobs leaves nothing undone, and stops nothing.
+    let stop = stop.filter(|stop| last.counts.n_unfinished() > 0 || !matches!(stop, StopReason::Cost(_)));
     Ok(summary(&desk.first, &last, &desk.limits, stop, (now.wall(), now - began)))
 }
 
@@ -139,8 +141,7 @@ struct Workplace<'a> {
     place: Option<StorageUrl>,
     provider: ProviderConfig,
     limits: Limits,
-    rate: Option<StartLimit<SharedRate>>,
-    places: Option<StartLimit<NonZeroU32>>,
+    common: CommonLimits,
     testimonies: Arc<RecentTestimonies>,
     style: OutputOptions,
     /// Warning about the server; `None` if there is none.
@@ -177,19 +178,9 @@ impl<'a> Workplace<'a> {
         let provider = options.access.provider_of(&*settings)?;
         options.access.check(&provider).map_err(RunError::from)?;
         let is_same_account = account(&server, &options.access, &mut *settings, &provider).await?;
-        let price = settings.settle_price(options.limits.price.clone(), provider.spec().listed_price())?;
-        let (rate, places) = settle_limits(&server, &options.limits).await?;
-        let (submits, burst) = rate.map_or((None, None), |start| (Some(start.limit.rate), start.limit.burst));
-        let concurrency = places.map_or(Concurrency::Auto, |start| Concurrency::Fixed(start.limit));
-        let limits = Limits {
-            is_same_account,
-            price,
-            is_shared: true,
-            rate: submits,
-            burst,
-            concurrency,
-            ..options.limits.clone()
-        };
+        let listed = provider.spec().listed_price();
+        let common = CommonLimits::settle((&server, &first), &options.limits, &mut *settings, listed).await?;
+        let limits = common.of_worker(&options.limits, is_same_account);
         let style = style::known(&*settings)?;
         let warning = patiently(PATIENCE_FIRST, || server.warning()).await?;
         Ok(Self {
@@ -203,8 +194,7 @@ impl<'a> Workplace<'a> {
             place,
             provider,
             limits,
-            rate,
-            places,
+            common,
             testimonies: Arc::default(),
             style,
             warning,
@@ -236,7 +226,7 @@ impl<'a> Workplace<'a> {
         let Equipment { fleet, context, store } = equipped;
         check_spool(&*context.provider, self.options)?;
         let usual = SharedOptions::new(self.options.address.to_string().into());
-        let options = SharedOptions { ttl: self.options.silence_max, ..usual };
+        let options = SharedOptions { ttl: self.options.silence_max, price: self.common.price.clone(), ..usual };
         let read_clock = Arc::new(move || clock.now());
         let (server, testimonies) = (Arc::clone(&self.server), Arc::clone(&self.testimonies));
         let joined = SharedLedger::join(server, (worker, profile()), testimonies, options, read_clock);
@@ -254,20 +244,6 @@ impl<'a> Workplace<'a> {
                 let _ = ledger.leave().await;
                 Err(RunError::from(error).into())
             }
-        }
-    }
-}
-
-/// Asks the server, and asks again for so long as it gives no answer.
-async fn patiently<T, F: Future<Output = Result<T, LedgerError>>>(
-    patience: Duration,
-    ask: impl Fn() -> F,
-) -> Result<T, LedgerError> {
-    let began = tokio::time::Instant::now();
-    loop {
-        match ask().await {
-            Err(LedgerError::NoAnswer { .. }) if began.elapsed() < patience => sleep(ASKED_AGAIN_AFTER).await,
-            answer => return answer,
         }
     }
 }
@@ -334,21 +310,6 @@ async fn account(
     Ok(known == own || access.consent.is_account_new)
 }
 
-/// Limits of all workers together: the rate, and the tasks in flight.
-type CommonLimits = (Option<StartLimit<SharedRate>>, Option<StartLimit<NonZeroU32>>);
-
-/// Determines the limits of all workers together: those that this worker was given, or else those of the run.
-async fn settle_limits(server: &PostgresRun, limits: &Limits) -> Result<CommonLimits, LedgerError> {
-    let rate = limits.rate.map(|rate| SharedRate { rate, burst: limits.burst });
-    let places = match limits.concurrency {
-        Concurrency::Fixed(max) => Some(max),
-        Concurrency::Auto => None,
-    };
-    let rate_before = patiently(PATIENCE_FIRST, || server.settle_rate(rate)).await?;
-    let places_before = patiently(PATIENCE_FIRST, || server.settle_places(places)).await?;
-    Ok((StartLimit::of(rate, rate_before), StartLimit::of(places, places_before)))
-}
-
 /// Refuses a provider whose answers carry the images, if no folder is shared: an image that is paid for would be lost with its worker.
 fn check_spool(client: &dyn crate::provider::Provider, options: &WorkOptions) -> Result<(), SharedRunError> {
     let is_kept = !client.traits().answers_with_images;
@@ -374,13 +335,14 @@ fn summary(
     stop: Option<StopReason>,
     (ended_at, elapsed): (crate::model::time::Timestamp, Duration),
 ) -> Summary {
+    let excess = last.cost.zip(last.cost_max).map(|(cost, max)| cost.most().without(max));
     Summary {
         counts: last.counts,
         counts_before: first.counts,
         incidents: last.incidents - first.incidents,
         price: limits.price.clone(),
-        cost: None,
-        excess: None,
+        cost: last.cost,
+        excess: excess.filter(|excess| *excess > Amount::ZERO),
         n_outstanding: if let Some(StopReason::Limit(_)) = stop { last.counts.n_unfinished() } else { 0 },
         stop,
         n_not_chosen: 0,

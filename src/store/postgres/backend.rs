@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use crate::model::amount::Amount;
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
 use crate::model::shared_rate::{ReserveRequest, SharedRate};
@@ -231,6 +232,10 @@ impl SharedBackend for PostgresRun {
 
     fn share_places(&self, max: NonZeroU32) -> BoxFuture<'_, BackendResult<Option<NonZeroU32>>> {
         async move { Ok(self.write_places(Some(max)).await?) }.boxed()
+    }
+
+    fn share_cost_max(&self, max: Amount) -> BoxFuture<'_, BackendResult<Option<Amount>>> {
+        async move { Ok(self.write_cost_max(Some(max)).await?) }.boxed()
     }
 
     fn reserve(

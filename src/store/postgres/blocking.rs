@@ -6,6 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use crate::model::amount::Amount;
 use crate::model::event::Event;
 use crate::model::job::{JobId, JobSpec};
 use crate::model::outcome::TaskId;
@@ -80,6 +81,11 @@ impl BlockingRun {
     /// Closes the run for workers, unless one is live. Returns whether it is closed.
     pub(crate) fn close(&self) -> Result<bool, LedgerError> {
         Ok(self.runtime.block_on(self.run.close())?)
+    }
+
+    /// Sets the limit on the cost of the run.
+    pub(crate) fn limit_cost(&self, max: Amount) -> Result<(), LedgerError> {
+        self.runtime.block_on(self.run.settle_cost_max(Some(max))).map(drop)
     }
 
     fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, LedgerError> {

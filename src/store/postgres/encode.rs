@@ -1,7 +1,8 @@
-//! Encoding of events and states at the server, as JSON with the texts of a run folder's ledger.
+//! Encoding of events and states at the server, as JSON with the texts of a run folder's ledger; and of amounts, in billionths.
 
 use serde_json::{Value, json};
 
+use crate::model::amount::Amount;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
 use crate::model::money::Money;
@@ -10,6 +11,7 @@ use crate::model::phase::{JobState, Phase};
 use crate::model::picture::hex;
 use crate::model::time::Timestamp;
 use crate::store::format;
+use crate::store::shared::cost::CostTotals;
 
 /// Bytes of the hash that stands for a task's id.
 const TASK_KEY_BYTES: usize = 16;
@@ -17,6 +19,16 @@ const TASK_KEY_BYTES: usize = 16;
 /// Returns the key of a task: ids of any length are found by it.
 pub(super) fn task_key(task: &TaskId) -> Vec<u8> {
     blake3::hash(task.0.as_bytes()).as_bytes()[..TASK_KEY_BYTES].to_vec()
+}
+
+/// Reads an amount, which is kept in billionths.
+pub(super) fn amount_in(text: &str) -> Option<Amount> {
+    text.parse().ok().map(Amount::from_billionths)
+}
+
+/// Writes the numbers of a cost as an array.
+pub(super) fn cost_text(cost: CostTotals) -> String {
+    format!("{{{}}}", cost.numbers().map(|number| number.to_string()).join(","))
 }
 
 /// Writes the events of a commit as a JSON array. An event is its job, time, kind, detail and images.

@@ -14,14 +14,18 @@ use tokio_postgres::{Client, CopyInSink};
 
 use crate::model::event::{Event, EventKind};
 use crate::model::phase::{JobRecord, JobState};
+use crate::model::price::Price;
 use crate::model::progress::{Meter, Operation, Progress};
+use crate::model::request::Request;
 use crate::store::error::LedgerError;
 use crate::store::postgres::blocking::BlockingRun;
 use crate::store::postgres::client::{StatementError, StatementResult};
-use crate::store::postgres::encode::{events_text, state_text, task_key};
+use crate::store::postgres::encode::{cost_text, events_text, state_text, task_key};
 use crate::store::postgres::run::{BASE_KEY, ID_KEY, PUSHED_KEY, VERSION, VERSION_KEY};
 use crate::store::postgres::statements::phase_of;
 use crate::store::setting::Setting;
+use crate::store::settings::ReadSettings;
+use crate::store::shared::cost::{CostTotals, RequestPrice};
 use crate::store::typed::Typed;
 use crate::store::{JobSet, RunReader, format};
 
@@ -97,7 +101,7 @@ impl Push<'_> {
         ] {
             self.copy(table, file)?;
         }
-        self.finish(run, id)
+        self.finish(run, id, rest.cost)
     }
 
     /// Creates the tables. Returns the number of the last commit that came from the folder if this run is there already.
@@ -132,7 +136,7 @@ impl Push<'_> {
     /// Sends the jobs, and gathers what belongs to those that have begun.
     fn jobs(&self, run: &dyn RunReader, progress: &mut dyn Progress) -> Result<Spooled, LedgerError> {
         let mut meter = Meter::begin(progress, Operation::Import, Some(run.counts()?.n_jobs()));
-        let mut spool = Spool::new().map_err(local)?;
+        let mut spool = Spool::new(run.price_used()?).map_err(local)?;
         let mut sink = self.sink("COPY {jobs} (row, id, position, label, request, extras) FROM STDIN")?;
         let (mut piece, mut row) = (Vec::with_capacity(PIECE_BYTES * 2), 0_i64);
         for jobs in [JobSet::InManifest, JobSet::Dropped] {
@@ -143,7 +147,7 @@ impl Push<'_> {
                 if record.state != JobState::default() {
                     let events = run.whole_events(record.job.id, &record.state)?;
                     let events = events.into_iter().map(|(at, kind)| Event { job: record.job.id, index: 0, at, kind });
-                    spool.add(row, events.collect()).map_err(local)?;
+                    spool.add(row, &record.job.request, events.collect()).map_err(local)?;
                 }
                 if piece.len() >= PIECE_BYTES {
                     self.send(&mut sink, &mut piece)?;
@@ -172,7 +176,7 @@ impl Push<'_> {
     }
 
     /// Makes the indexes, the blocks and the settings, and ends the transaction.
-    fn finish(&self, run: &dyn RunReader, id: &str) -> Result<Pushed, LedgerError> {
+    fn finish(&self, run: &dyn RunReader, id: &str, cost: CostTotals) -> Result<Pushed, LedgerError> {
         self.batch(&self.shared.run.in_schema(&format!(
             "ALTER TABLE {{jobs}} ADD PRIMARY KEY (row); CREATE UNIQUE INDEX jobs_by_id ON {{jobs}} (id); \
              INSERT INTO {{blocks}} (n, first_row, last_row, is_done, has_begun) \
@@ -182,11 +186,14 @@ impl Push<'_> {
              INSERT INTO {{tasks}} SELECT DISTINCT ON (key) key, row FROM found_tasks ORDER BY key, row; \
              INSERT INTO {{run}} (status) VALUES ('open'); \
              INSERT INTO {{pace}} (base_running) SELECT count(*) FROM {{states}} s JOIN {{jobs}} j ON j.row = s.row \
-                 WHERE s.phase = {running} AND j.position IS NOT NULL; ANALYZE {{jobs}}; ANALYZE {{states}}; ANALYZE {{blocks}}",
+                 WHERE s.phase = {running} AND j.position IS NOT NULL; ANALYZE {{jobs}}; ANALYZE {{states}}; ANALYZE {{blocks}}; ANALYZE {{run}}; ANALYZE {{pace}}",
             block_jobs = self.block_jobs,
             ended = format::phase::SUCCEEDED,
             running = format::phase::RUNNING,
         )))?;
+        let sql = self.shared.run.in_schema("UPDATE {pace} SET base_cost = $1::text::numeric[]");
+        let cost = cost_text(cost);
+        self.step(self.client.query_typed(&sql, &[(&cost, Type::TEXT)]))?;
         let sql = self.shared.run.in_schema("SELECT coalesce(max(seq), 0) FROM {commits}");
         let rows = self.step(self.client.query_typed(&sql, &[]))?;
         let pushed: i64 = rows.first().map_or(0, |row| row.get(0));
@@ -259,6 +266,9 @@ struct Spool {
     states: BufWriter<File>,
     tasks: BufWriter<File>,
     commits: BufWriter<File>,
+    /// Price at which the cost is counted; `None` if it is unknown.
+    price: Option<Price>,
+    cost: CostTotals,
     /// Events of the next row of the table of commits.
     events: Vec<Event>,
     n_commits: i64,
@@ -269,18 +279,23 @@ struct Spooled {
     states: File,
     tasks: File,
     commits: File,
+    /// Cost of the run so far.
+    cost: CostTotals,
 }
 
 impl Spool {
-    fn new() -> io::Result<Self> {
+    fn new(price: Option<Price>) -> io::Result<Self> {
         let file = || Ok::<_, io::Error>(BufWriter::new(tempfile::tempfile()?));
-        Ok(Self { states: file()?, tasks: file()?, commits: file()?, events: Vec::new(), n_commits: 0 })
+        let (states, tasks, commits, cost) = (file()?, file()?, file()?, CostTotals::default());
+        Ok(Self { states, tasks, commits, price, cost, events: Vec::new(), n_commits: 0 })
     }
 
     /// Adds the events of a job, whose fold is its state.
-    fn add(&mut self, row: i64, events: Vec<Event>) -> io::Result<()> {
+    fn add(&mut self, row: i64, request: &Request, events: Vec<Event>) -> io::Result<()> {
         let mut state = JobState::default();
+        let price = RequestPrice::of(self.price.as_ref(), request);
         for event in &events {
+            self.cost += CostTotals::of(&state, &event.kind, price);
             state.apply(event.at, &event.kind);
             if let EventKind::Accepted(task) = &event.kind {
                 writeln!(self.tasks, "{}\t{row}", bytea(&task_key(task)))?;
@@ -313,7 +328,8 @@ impl Spool {
             file.rewind()?;
             Ok::<_, io::Error>(file)
         };
-        Ok(Spooled { states: whole(self.states)?, tasks: whole(self.tasks)?, commits: whole(self.commits)? })
+        let (states, tasks, commits) = (whole(self.states)?, whole(self.tasks)?, whole(self.commits)?);
+        Ok(Spooled { states, tasks, commits, cost: self.cost })
     }
 }
 

@@ -5,14 +5,21 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
+use crate::model::amount::Amount;
+use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::price::Price;
 use crate::store::error::LedgerError;
 use crate::store::postgres::address::SharedAddress;
 use crate::store::postgres::client::{PostgresClient, StatementResult};
+use crate::store::postgres::encode::amount_in;
+use crate::store::price::{price_from, price_text};
+use crate::store::setting::Setting;
+use crate::store::shared::cost::CostTotals;
 use crate::store::totals::{TOTAL_NAMES, Totals};
 
 /// Version of the tables.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Keys of the table `meta` that are no settings.
 pub(super) const VERSION_KEY: &str = "shared_version";
@@ -43,8 +50,14 @@ pub(crate) struct SharedStatus {
     pub workers: Vec<LiveWorker>,
     /// Number of the last commit that came from the run folder.
     pub pushed: i64,
-    /// Whether its tables are those of an earlier version, which have no common rate.
+    /// Whether its tables are those of an earlier version, which have fewer limits of all workers together.
     pub is_older: bool,
+    /// Price at which the cost is counted; `None` if none is known.
+    pub price: Option<Price>,
+    /// Cost of the run; `None` if a price is unknown.
+    pub cost: Option<Cost>,
+    /// Limit on the cost of the run; `None` for no limit.
+    pub cost_max: Option<Amount>,
 }
 
 /// Worker that has not ended, as far as the server knows.
@@ -94,7 +107,7 @@ impl PostgresRun {
     /// Returns the error for a run that an earlier version has shared.
     pub(crate) fn older(&self) -> LedgerError {
         self.client.refusal(
-            "an earlier version of promptbatch has shared the run, whose workers keep no common rate",
+            "an earlier version of promptbatch has shared the run, whose workers keep fewer limits together",
             "end its workers, bring it back with `promptbatch merge`, and share it again",
         )
     }
@@ -117,6 +130,9 @@ impl PostgresRun {
             .ok_or_else(|| self.client.damaged("its totals are missing"))?;
         let at = |values: &[i64], i: usize| values.get(i).copied().unwrap_or(0);
         let totals = Totals(std::array::from_fn::<_, { TOTAL_NAMES.len() }, _>(|i| at(&base, i) + at(&sums, i)));
+        let is_older = version < VERSION;
+        let (cost, cost_max) = if is_older { (None, None) } else { self.cost().await? };
+        let price = settings.get(Setting::PriceUsed.key()).and_then(|text| price_from(text));
         let id = settings.get(ID_KEY).cloned().unwrap_or_default();
         let pushed = settings.get(PUSHED_KEY).and_then(|text| text.parse().ok()).unwrap_or(0);
         Ok(SharedStatus {
@@ -127,8 +143,32 @@ impl PostgresRun {
             incidents: totals.incidents(),
             workers: self.live_workers().await?,
             pushed,
-            is_older: version < VERSION,
+            is_older,
+            cost,
+            price,
+            cost_max,
         })
+    }
+
+    /// Reads the cost of the run, `None` if a price is unknown, and the limit on it.
+    async fn cost(&self) -> StatementResult<(Option<Cost>, Option<Amount>)> {
+        let sql = "SELECT cost_max::text, ARRAY(SELECT (b + coalesce((SELECT sum(cost[i]) FROM {workers}), 0))::text \
+             FROM unnest(base_cost) WITH ORDINALITY AS c (b, i) ORDER BY i) FROM {pace}";
+        let row = self.client.query_one(&self.in_schema(sql), &[]).await?;
+        let numbers: Vec<&str> = row.get(1);
+        let number = |i: usize| numbers.get(i).and_then(|text| text.parse().ok()).unwrap_or_default();
+        let cost = CostTotals::from_numbers(std::array::from_fn(number)).cost();
+        Ok((cost, row.get::<_, Option<&str>>(0).and_then(amount_in)))
+    }
+
+    /// Records the price at which the cost is counted, if none is known. Returns the price that is recorded.
+    pub(crate) async fn settle_price(&self, price: Option<&Price>) -> Result<Option<Price>, LedgerError> {
+        let text = price.map(price_text).unwrap_or_default();
+        let sql = "INSERT INTO {meta} AS m (key, value) VALUES ($1, $2) \
+             ON CONFLICT (key) DO UPDATE SET value = CASE WHEN m.value = '' THEN excluded.value ELSE m.value END RETURNING value";
+        let key = Setting::PriceUsed.key();
+        let row = self.client.query_one(&self.in_schema(sql), &[(&key, Type::TEXT), (&text, Type::TEXT)]).await?;
+        Ok(price_from(row.get(0)))
     }
 
     /// Reads the table `meta`.

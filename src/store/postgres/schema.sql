@@ -15,6 +15,9 @@ CREATE TABLE run (
 -- Limits of all workers together: rate of submissions, in words; places: maximum number of tasks in flight. base_running: tasks in flight when
 -- the run was shared; later changes are in the totals of the workers. The times that are reserved under it, in microseconds since 1970. next_time:
 -- the earliest that is not reserved. generation: the timeline of the server that reserved the last ones.
+-- cost_max: limit on the cost of the run, in billionths of the unit of its price. base_cost: the cost when the run was shared, as numbers of
+-- billionths and submissions: certain, possible, possible submissions, and submissions at an unknown price. amounts_rest_until: time before which no
+-- amount is reserved, in microseconds since 1970.
 CREATE TABLE pace (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
     rate text,
@@ -25,7 +28,10 @@ CREATE TABLE pace (
     next_time bigint NOT NULL DEFAULT 0,
     first_time bigint NOT NULL DEFAULT 0,
     n_reserved bigint NOT NULL DEFAULT 0,
-    generation bigint NOT NULL DEFAULT 0
+    generation bigint NOT NULL DEFAULT 0,
+    cost_max numeric,
+    base_cost numeric[] NOT NULL DEFAULT '{0,0,0,0}',
+    amounts_rest_until bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 
 -- Written once. position: from 1; NULL for a job that is no longer in the manifest, which no block has.
@@ -69,7 +75,8 @@ CREATE TABLE testimonies (
     PRIMARY KEY (row, n_submits, key)
 );
 
--- n_held: submissions that a worker may still send, or whose answers are not recorded, at its last request for times (n_requests).
+-- n_held: submissions that a worker may still send, or whose answers are not recorded, at its last request for times (n_requests). held_amount: what
+-- it may then spend beyond the prices of its recorded submissions. cost: its share of the cost, as in base_cost.
 CREATE TABLE workers (
     id bigint PRIMARY KEY,
     host text NOT NULL,
@@ -81,6 +88,8 @@ CREATE TABLE workers (
     totals bigint[] NOT NULL,
     n_held bigint NOT NULL DEFAULT 0,
     n_requests bigint NOT NULL DEFAULT 0,
+    cost numeric[] NOT NULL DEFAULT '{0,0,0,0}',
+    held_amount numeric NOT NULL DEFAULT 0,
     joined_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz
 ) WITH (fillfactor = 10);

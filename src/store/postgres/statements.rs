@@ -14,7 +14,7 @@ use crate::model::phase::{JobRecord, JobState};
 use crate::store::error::LedgerError;
 use crate::store::format;
 use crate::store::postgres::client::{Params, StatementError};
-use crate::store::postgres::encode::{events_text, state_from, state_text, task_key};
+use crate::store::postgres::encode::{amount_in, cost_text, events_text, state_from, state_text, task_key};
 use crate::store::postgres::run::PostgresRun;
 use crate::store::shared::backend::{
     BackendError, BackendResult, BlockNumber, Claim, Numbered, SharedCommit, SharedFlags, SharedJob, Testimony,
@@ -28,7 +28,7 @@ pub(super) const TIMELINE: &str = "('x' || left(pg_walfile_name(pg_current_wal_l
 /// the server is configured.
 pub(super) const FLAGS: &str = "(SELECT extract(epoch FROM greatest(hold_until - now(), interval '0'))::float8 FROM {run}), (SELECT stop FROM {run}), \
      ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint, (SELECT rate FROM {pace}), (SELECT places FROM {pace}), \
-     set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') \
+     (SELECT cost_max::text FROM {pace}), set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') \
          THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
 
 /// Whether jobs of a block are under way.
@@ -55,7 +55,8 @@ pub(super) fn flags(row: &Row, first: usize) -> SharedFlags {
     let generation: i64 = row.get(first + 2);
     let rate = row.get::<_, Option<&str>>(first + 3).and_then(|text| text.parse().ok());
     let places = row.get::<_, Option<i64>>(first + 4).and_then(places);
-    SharedFlags { hold_for, stop: row.get(first + 1), rate, places, generation: generation.unsigned_abs() }
+    let cost_max = row.get::<_, Option<&str>>(first + 5).and_then(amount_in);
+    SharedFlags { hold_for, stop: row.get(first + 1), rate, places, cost_max, generation: generation.unsigned_abs() }
 }
 
 /// Reads a maximum number of tasks in flight.
@@ -113,7 +114,8 @@ impl PostgresRun {
         let events = (!commit.events.is_empty()).then(|| events_text(&commit.events));
         let sql = format!(
             "WITH fence AS (UPDATE {{workers}} SET n_writes = $2, totals = ARRAY(SELECT a + b FROM unnest(totals, $3) WITH ORDINALITY \
-                 AS u (a, b, i) ORDER BY i) WHERE id = $1 AND is_live AND n_writes = $2 - 1 RETURNING id), \
+                 AS u (a, b, i) ORDER BY i), cost = ARRAY(SELECT a + b FROM unnest(cost, $11::text::numeric[]) WITH ORDINALITY AS u (a, b, i) ORDER BY i) \
+                 WHERE id = $1 AND is_live AND n_writes = $2 - 1 RETURNING id), \
              changed AS (INSERT INTO {{states}} AS old (row, phase, state) SELECT t.row, t.phase, t.state FROM fence, \
                  unnest($4, $5, $6) AS t (row, phase, state) \
                  ON CONFLICT (row) DO UPDATE SET phase = excluded.phase, state = excluded.state), \
@@ -123,7 +125,7 @@ impl PostgresRun {
              done AS (UPDATE {{blocks}} AS b SET is_done = true, owner = NULL FROM fence WHERE b.n = ANY($10) AND b.owner = $1) \
              SELECT EXISTS (SELECT FROM fence), {FLAGS}"
         );
-        let (id, n) = (worker.0, number(n));
+        let (id, n, cost) = (worker.0, number(n), cost_text(commit.cost));
         let row = self
             .row(
                 &sql,
@@ -138,6 +140,7 @@ impl PostgresRun {
                     (&owners, Type::INT8_ARRAY),
                     (&events, Type::TEXT),
                     (&done, Type::INT8_ARRAY),
+                    (&cost, Type::TEXT),
                 ],
             )
             .await?;

@@ -16,6 +16,7 @@ use crate::store::postgres::address::SharedAddress;
 use crate::store::postgres::blocking::BlockingRun;
 use crate::store::postgres::push::Pushed;
 use crate::store::setting::Setting;
+use crate::store::settings::WriteSettings;
 use crate::store::shared::conformance::{BLOCK_JOBS, CHECKS, jobs};
 use crate::store::sqlite::SqliteStore;
 use crate::store::typed::Typed;
@@ -55,6 +56,7 @@ fn the_server_conforms() {
 /// which reserves two hundred times; all times together.
 #[test]
 fn connections_that_reserve_at_once_share_no_time() {
+    use crate::model::shared_cost::CostRequest;
     use crate::model::shared_rate::ReserveRequest;
     use crate::store::shared::backend::{SharedBackend, WorkerId, WorkerProfile};
 
@@ -70,7 +72,7 @@ fn connections_that_reserve_at_once_share_no_time() {
             own.run.share_rate(rate).await.unwrap();
             let mut times = Vec::new();
             for n in 1..=200 {
-                let request = ReserveRequest { max: 3, held: 0 };
+                let request = ReserveRequest { max: 3, held: 0, cost: CostRequest::default() };
                 let found = own.run.reserve(WorkerId(id), n, request).await.unwrap();
                 times.extend((0..i64::from(found.count)).map(|n| found.first + n * found.interval.cast_signed()));
             }
@@ -156,6 +158,7 @@ fn a_run_goes_to_the_server_and_comes_back() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut run = ledger(one.path(), jobs.clone());
     run.follow_events(&past, (Setting::Columns, "[\"a\"]")).unwrap();
+    run.settle_price("2 USD".parse().ok(), None).unwrap();
     let shared = server(&cluster.address("there_and_back"));
     let Pushed::Now(pushed) = shared.push(&run, "1", &mut NoProgress).unwrap() else { panic!("it is new") };
     assert_eq!(shared.push(&run, "1", &mut NoProgress).unwrap(), Pushed::Before(pushed));
@@ -163,6 +166,8 @@ fn a_run_goes_to_the_server_and_comes_back() {
     let status = shared.status().unwrap();
     assert_eq!((status.counts, status.incidents), (run.counts().unwrap(), run.incidents().unwrap()));
     assert_eq!(status.settings.get("columns").map(String::as_str), Some("[\"a\"]"));
+    let price = "2 USD".parse().unwrap();
+    assert_eq!((status.cost, status.price.as_ref()), (run.total_cost(&price).unwrap(), Some(&price)));
 
     let mut back = SqliteStore::open(two.path(), "simulator").unwrap();
     let (_, rows) = shared.jobs_after(0).unwrap().unwrap();

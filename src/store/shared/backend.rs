@@ -8,6 +8,7 @@
 //! - *Blocks*: for each, its owner, whether it is done, and the moment until which it rests.
 //! - *Events* with their order, *owners of tasks*, *testimonies*, and the *flags* that every worker must hear.
 //! - The *rate* of all workers together, and the times that they have reserved for their submissions.
+//! - The *cost* of the run: that of the run when it was shared, and each worker's share, as its commits change it; and a limit on it.
 //!
 //! # Numbered writes
 //!
@@ -26,13 +27,16 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use crate::model::amount::Amount;
 use crate::model::event::Event;
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
 use crate::model::phase::{JobRecord, JobState};
+use crate::model::shared_cost::CostReached;
 use crate::model::shared_rate::{ReserveRequest, SharedRate};
 use crate::store::TaskOwner;
 use crate::store::error::LedgerError;
+use crate::store::shared::cost::CostTotals;
 use crate::store::totals::Totals;
 
 /// Identity of a worker: a random number above 0, which the worker draws itself. A join that is sent again is therefore the same join.
@@ -65,6 +69,8 @@ pub struct SharedFlags {
     pub rate: Option<SharedRate>,
     /// Maximum number of tasks in flight of all workers together; `None` as long as none was set.
     pub places: Option<NonZeroU32>,
+    /// Limit on the cost of all workers together; `None` as long as none was set.
+    pub cost_max: Option<Amount>,
     /// Generation of the server's past. It changes whenever acknowledged writes may have been forgotten, as the timeline of a database
     /// server does with a promotion. 0 if the server cannot tell.
     pub generation: u64,
@@ -108,6 +114,8 @@ pub struct SharedCommit {
     pub blocks_done: Vec<BlockNumber>,
     /// Change of the worker's share of the totals.
     pub totals: Totals,
+    /// Change of the worker's share of the cost.
+    pub cost: CostTotals,
 }
 
 /// Blocks that a worker wants.
@@ -183,6 +191,10 @@ pub enum Renewal {
 /// Longest time from now to a time that a worker reserves. What a worker that dies had reserved is lost.
 pub(crate) const RESERVED_AHEAD: Duration = Duration::from_secs(1);
 
+/// Time after a change of the generation in which no amount is reserved: until then, living workers have sent again what the server has
+/// forgotten, and others are taken over.
+pub(crate) const AMOUNTS_REST: Duration = Duration::from_secs(30);
+
 /// Times that a worker has reserved for its submissions, in microseconds of the server's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReservedTimes {
@@ -196,6 +208,10 @@ pub struct ReservedTimes {
     pub next: i64,
     /// Time of the answer.
     pub now: i64,
+    /// Says whether the limit on the cost leaves room for fewer than were asked for.
+    pub is_short: bool,
+    /// Limit on the cost, if not one submission fits even if all that are under way, or that other workers may still send, are free.
+    pub reached: Option<CostReached>,
     /// Flags that every worker must hear.
     pub flags: SharedFlags,
 }
@@ -287,7 +303,7 @@ pub trait SharedBackend: Send + Sync {
     fn outlook(&self) -> BoxFuture<'_, BackendResult<Outlook>>;
 
     /// Raises flags for all workers: the hold lasts at least so long from now, and the first reason for a stop stays. The generation is not
-    /// used, and neither are the rate and the places.
+    /// used, and neither are the rate, the places and the limit on the cost.
     fn raise<'a>(&'a self, flags: &'a SharedFlags) -> BoxFuture<'a, BackendResult<()>>;
 
     /// Sets the rate of all workers together, in place of any other. Returns the one before.
@@ -295,6 +311,9 @@ pub trait SharedBackend: Send + Sync {
 
     /// Sets the maximum number of tasks in flight of all workers together, in place of any other. Returns the one before.
     fn share_places(&self, max: NonZeroU32) -> BoxFuture<'_, BackendResult<Option<NonZeroU32>>>;
+
+    /// Sets the limit on the cost of all workers together, in place of any other. Returns the one before.
+    fn share_cost_max(&self, max: Amount) -> BoxFuture<'_, BackendResult<Option<Amount>>>;
 
     /// Reserves times for submissions of a worker, as its request with the number `n`, and takes note of what it holds. A request with a number
     /// that is not above that of its last one changes nothing, and reserves none.
@@ -308,6 +327,10 @@ pub trait SharedBackend: Send + Sync {
     ///
     /// The tasks that are running, and what all live workers hold and have reserved since they last told it, are together at most the
     /// [places](SharedFlags::places), unless these were reduced.
+    ///
+    /// With a limit on the cost, each time has the amount that the request names. The cost of the run, and what all live workers hold and have
+    /// reserved since they last told it, are together at most the limit, unless it was reduced. Nothing is reserved as long as a price is unknown,
+    /// nor for [a while](AMOUNTS_REST) after a change of the generation.
     fn reserve(&self, worker: WorkerId, n: u64, request: ReserveRequest)
     -> BoxFuture<'_, BackendResult<ReservedTimes>>;
 }

@@ -18,6 +18,7 @@ use crate::store::shared::backend::{
     BlockNumber, Claim, Numbered, Outlook, Renewal, SharedBackend, SharedFlags, SharedJob, Testimony, WorkerId,
     WorkerNumbers, WorkerProfile, WorkerRow,
 };
+use crate::store::shared::conformance_cost::{amounts, cost_once, races_for_amounts, unknown_prices};
 use crate::store::shared::conformance_jobs::{accepted, commit_of};
 use crate::store::shared::conformance_pace::{bursts, places, rates, reserves};
 use crate::store::totals::Totals;
@@ -37,7 +38,7 @@ const TWO: WorkerId = WorkerId(i64::MAX);
 pub(in crate::store) type Check = for<'a> fn(&'a dyn SharedBackend) -> BoxFuture<'a, ()>;
 
 /// All checks, by name.
-pub(in crate::store) const CHECKS: [(&str, Check); 17] = [
+pub(in crate::store) const CHECKS: [(&str, Check); 21] = [
     ("a join that is sent again is the same join", |server| joins(server).boxed()),
     ("a commit that is sent twice happens once", |server| commits_once(server).boxed()),
     ("a write with a wrong number does not happen", |server| numbers(server).boxed()),
@@ -55,6 +56,10 @@ pub(in crate::store) const CHECKS: [(&str, Check); 17] = [
     ("the newest rate counts, and every worker hears it", |server| rates(server).boxed()),
     ("a burst reaches back", |server| bursts(server).boxed()),
     ("no more tasks are in flight than there are places", |server| places(server).boxed()),
+    ("no more is reserved than the limit on the cost leaves", |server| amounts(server).boxed()),
+    ("a cost counts once, and the newest limit counts", |server| cost_once(server).boxed()),
+    ("nothing is reserved while a price is unknown", |server| unknown_prices(server).boxed()),
+    ("workers that reserve at once share no amount", |server| races_for_amounts(server).boxed()),
 ];
 
 /// Returns the jobs of the run of a check.

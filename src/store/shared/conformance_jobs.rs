@@ -4,6 +4,7 @@ use crate::model::event::{Event, EventKind};
 use crate::model::outcome::TaskId;
 use crate::model::time::Timestamp;
 use crate::store::shared::backend::{BlockNumber, CommittedJob, SharedCommit, SharedJob};
+use crate::store::shared::cost::CostTotals;
 use crate::store::totals::Totals;
 
 /// Returns the commit of these events of one job.
@@ -20,6 +21,7 @@ pub(super) fn commit_of(job: &SharedJob, kinds: &[EventKind], blocks_done: &[Blo
         jobs: vec![CommittedJob { row: job.row, id, state }],
         blocks_done: blocks_done.to_vec(),
         totals,
+        cost: CostTotals::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
+use crate::model::shared_cost::CostRequest;
 use crate::model::shared_rate::{ReserveRequest, SharedRate};
 use crate::store::shared::backend::{
     Claim, Numbered, RESERVED_AHEAD, Renewal, ReservedTimes, SharedBackend, WorkerId, WorkerProfile,
@@ -32,7 +33,7 @@ async fn begin(server: &dyn SharedBackend, text: &str) {
 
 /// Returns the answer to a request for so many times, of a worker that holds nothing.
 async fn reserve(server: &dyn SharedBackend, worker: WorkerId, n: u64, max: u32) -> ReservedTimes {
-    server.reserve(worker, n, ReserveRequest { max, held: 0 }).await.unwrap()
+    server.reserve(worker, n, ReserveRequest { max, held: 0, cost: CostRequest::default() }).await.unwrap()
 }
 
 /// Returns the end of reserved times, after checking that they are within their bounds.
@@ -106,7 +107,7 @@ pub(super) async fn places(server: &dyn SharedBackend) {
     let five = NonZeroU32::new(5).unwrap();
     assert_eq!(server.share_places(five).await.unwrap(), None);
     let ask = |worker, n, max, held| async move {
-        server.reserve(worker, n, ReserveRequest { max, held }).await.unwrap().count
+        server.reserve(worker, n, ReserveRequest { max, held, cost: CostRequest::default() }).await.unwrap().count
     };
     assert_eq!((ask(ONE, 1, 3, 0).await, ask(TWO, 1, 3, 0).await, ask(TWO, 2, 3, 2).await), (3, 2, 0));
     assert_eq!(ask(ONE, 1, 3, 0).await, 0, "an old request changes nothing");

@@ -3,10 +3,13 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use crate::model::amount::Amount;
 use crate::model::event::Event;
 use crate::model::job::JobId;
 use crate::model::phase::{JobRecord, JobState, Phase};
+use crate::model::price::Price;
 use crate::store::shared::backend::{BlockNumber, CommittedJob, SharedJob};
+use crate::store::shared::cost::{CostTotals, RequestPrice};
 use crate::store::totals::Totals;
 
 /// Job that has not ended.
@@ -15,6 +18,8 @@ struct Held {
     block: BlockNumber,
     row: i64,
     state: JobState,
+    /// Price of a submission; `None` if it is unknown.
+    price: Option<Amount>,
 }
 
 /// Jobs of the blocks of one worker.
@@ -26,6 +31,8 @@ pub(super) struct HeldJobs {
     jobs: HashMap<JobId, Held>,
     /// Jobs of each block that have not ended.
     n_open: BTreeMap<BlockNumber, usize>,
+    /// Price at which the cost is counted; `None` if it is unknown.
+    price: Option<Price>,
 }
 
 /// New states of jobs, before they are recorded.
@@ -34,9 +41,15 @@ pub(super) struct Folded {
     pub(super) jobs: Vec<CommittedJob>,
     pub(super) blocks_done: Vec<BlockNumber>,
     pub(super) totals: Totals,
+    pub(super) cost: CostTotals,
 }
 
 impl HeldJobs {
+    /// Creates an empty collection, whose cost is counted at this price.
+    pub(super) fn at(price: Option<Price>) -> Self {
+        Self { price, ..Self::default() }
+    }
+
     /// Returns how many jobs can be handed out.
     pub(super) fn n_queued(&self) -> usize {
         self.queue.len()
@@ -50,7 +63,8 @@ impl HeldJobs {
                 continue;
             }
             *self.n_open.entry(block).or_default() += 1;
-            self.jobs.insert(record.job.id, Held { block, row, state: record.state.clone() });
+            let price = RequestPrice::of(self.price.as_ref(), &record.job.request).amount();
+            self.jobs.insert(record.job.id, Held { block, row, state: record.state.clone(), price });
             self.queue.push_back(record);
         }
         self.queue.make_contiguous().sort_by_key(|record| record.state.phase == Phase::Pending);
@@ -87,7 +101,10 @@ impl HeldJobs {
                     *place.insert(folded.jobs.len() - 1)
                 }
             };
-            folded.jobs[place].state.apply(event.at, &event.kind);
+            let price = RequestPrice::known(self.price.as_ref(), self.jobs[&event.job].price);
+            let state = &mut folded.jobs[place].state;
+            folded.cost += CostTotals::of(state, &event.kind, price);
+            state.apply(event.at, &event.kind);
         }
         let mut n_ended: BTreeMap<BlockNumber, usize> = BTreeMap::new();
         for job in &folded.jobs {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
@@ -21,6 +21,7 @@ use crate::store::lease::Lease;
 use crate::store::shared::backend::{
     BlockNumber, Outlook, SharedBackend, SharedCommit, SharedFlags, SharedJob, Testimony, WorkerId, WorkerProfile,
 };
+use crate::store::shared::cost::CostTotals;
 use crate::store::shared::held::{Folded, HeldJobs};
 use crate::store::shared::keeper;
 use crate::store::shared::link::Link;
@@ -84,7 +85,8 @@ impl<B: SharedBackend + ?Sized> SharedLedger<B> {
         link.written(sent_at);
         let known = (Arc::clone(&outbox), Arc::clone(&testimonies));
         let keeper = tokio::spawn(keeper::keep(Arc::clone(&link), known)).abort_handle();
-        Ok(Self { link, outbox, held: HeldJobs::default(), testimonies, keeper, block_jobs: BLOCK_JOBS })
+        let held = HeldJobs::at(link.options.price.clone());
+        Ok(Self { link, outbox, held, testimonies, keeper, block_jobs: BLOCK_JOBS })
     }
 
     /// Ends the session: other workers may claim what is left at once. Without an answer in time, they take it over later.
@@ -99,8 +101,8 @@ impl<B: SharedBackend + ?Sized> SharedLedger<B> {
 
     async fn record_all(&mut self, events: Arc<[Event]>) -> Result<(), LedgerError> {
         let folded = self.held.fold(&events).map_err(|job| self.not_held(job))?;
-        let Folded { jobs, blocks_done, totals } = folded;
-        let commit = SharedCommit { events, jobs: jobs.clone(), blocks_done, totals };
+        let Folded { jobs, blocks_done, totals, cost } = folded;
+        let commit = SharedCommit { events, jobs: jobs.clone(), blocks_done, totals, cost };
         let written = self.outbox.lock().await.commit(&self.link, commit).await;
         match written {
             Ok(()) => {
@@ -151,7 +153,8 @@ impl<B: SharedBackend + ?Sized> SharedLedger<B> {
         if blocks_done.is_empty() {
             return Ok(());
         }
-        let commit = SharedCommit { events: Arc::new([]), jobs: vec![], blocks_done, totals: Totals::default() };
+        let (totals, cost) = (Totals::default(), CostTotals::default());
+        let commit = SharedCommit { events: Arc::new([]), jobs: vec![], blocks_done, totals, cost };
         self.outbox.lock().await.commit(&self.link, commit).await
     }
 
@@ -263,6 +266,11 @@ impl<B: SharedBackend + ?Sized> Ledger for SharedLedger<B> {
             RunRequest::Rate(rate) => {
                 return async move { self.link.call(|backend| backend.share_rate(rate)).await.map(drop) }.boxed();
             }
+            RunRequest::CostMax(max) => {
+                return async move { self.link.call(|backend| backend.share_cost_max(max)).await.map(drop) }.boxed();
+            }
+            // Nobody else has forgotten it.
+            RunRequest::Forgotten => return ready(Ok(())).boxed(),
             RunRequest::Hold(span) => SharedFlags { hold_for: Some(span), ..SharedFlags::default() },
             RunRequest::Stop(why) => SharedFlags { stop: Some(why), ..SharedFlags::default() },
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::time::sleep;
 
+use crate::model::amount::Amount;
 use crate::model::shared_rate::SharedRate;
 use crate::model::time::Moment;
 use crate::store::RunRequest;
@@ -48,6 +49,9 @@ struct Heard {
     is_stopped: bool,
     rate: Option<SharedRate>,
     places: Option<NonZeroU32>,
+    cost_max: Option<Amount>,
+    /// Moment at which the driver last took the news that the server may have forgotten what was reserved.
+    forgotten_at: Option<Moment>,
     /// Number of the last request for times.
     n_requests: u64,
     is_fenced: bool,
@@ -108,8 +112,15 @@ impl<B: SharedBackend + ?Sized> Link<B> {
             heard.places = Some(max);
             heard.requests.push(RunRequest::Places(max));
         }
+        if let Some(max) = flags.cost_max.filter(|max| heard.cost_max != Some(*max)) {
+            heard.cost_max = Some(max);
+            heard.requests.push(RunRequest::CostMax(max));
+        }
         if heard.generation.replace(flags.generation).is_some_and(|before| before != flags.generation) {
             heard.changed_at = Some(now);
+            if heard.cost_max.is_some() {
+                heard.requests.push(RunRequest::Forgotten);
+            }
         }
     }
 
@@ -129,7 +140,11 @@ impl<B: SharedBackend + ?Sized> Link<B> {
     }
 
     /// Returns the lease under which a submission may leave that was decided at this moment. Under a common rate it must be recorded soon.
+    /// It does not leave if the server may have forgotten the amount that was reserved for it.
     pub(super) fn lease_from(&self, decided_at: Moment) -> Lease {
+        if self.heard().forgotten_at.is_some_and(|at| at >= decided_at) {
+            return Lease::lapsed();
+        }
         let lease = self.lease.clone();
         if self.heard().rate.is_some() { lease.until(decided_at + RECORDED_WITHIN) } else { lease }
     }
@@ -151,7 +166,13 @@ impl<B: SharedBackend + ?Sized> Link<B> {
 
     /// Returns the requests that were not taken before.
     pub(super) fn take_requests(&self) -> Vec<RunRequest> {
-        std::mem::take(&mut self.heard().requests)
+        let now = self.now();
+        let mut heard = self.heard();
+        let requests = std::mem::take(&mut heard.requests);
+        if requests.contains(&RunRequest::Forgotten) {
+            heard.forgotten_at = Some(now);
+        }
+        requests
     }
 
     /// Returns whether a write was acknowledged that was sent within this time.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
+use crate::model::amount::Amount;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::TaskId;
@@ -19,8 +20,9 @@ use crate::store::shared::backend::{
     BackendResult, BlockNumber, Claim, Numbered, Outlook, Renewal, ReservedTimes, SharedBackend, SharedCommit,
     SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
 };
-use crate::store::shared::memory_pace::Pace;
-use crate::store::shared::memory_rows::{BlockRow, WorkerEntry};
+use crate::store::shared::cost::CostTotals;
+use crate::store::shared::memory_pace::{Pace, ReserveDemand};
+use crate::store::shared::memory_rows::{BlockRow, WorkerEntry, outlook};
 use crate::store::shared::options::ReadClock;
 use crate::store::totals::Totals;
 
@@ -125,6 +127,13 @@ impl MemoryServer {
         }
         totals
     }
+
+    /// Returns the cost of the run, of all workers.
+    pub fn cost(&self) -> CostTotals {
+        let mut cost = CostTotals::default();
+        self.data().workers.values().for_each(|worker| cost += worker.cost);
+        cost
+    }
 }
 
 impl Data {
@@ -148,13 +157,17 @@ impl Data {
             stop: self.stop.clone(),
             rate: self.pace.rate,
             places: self.pace.places,
+            cost_max: self.pace.cost_max,
             generation: self.generation,
         }
     }
 
     fn commit(&mut self, now: Moment, worker: WorkerId, n: u64, commit: &SharedCommit) -> Numbered<()> {
         match self.take_number(worker, n) {
-            Ok(worker) => worker.totals += commit.totals,
+            Ok(worker) => {
+                worker.totals += commit.totals;
+                worker.cost += commit.cost;
+            }
             Err(answer) => return answer,
         }
         for job in &commit.jobs {
@@ -204,17 +217,12 @@ impl Data {
     fn reserve(&mut self, now: Moment, worker: WorkerId, n: u64, request: ReserveRequest) -> ReservedTimes {
         let flags = self.flags(now);
         let now = now.micros() + CLOCK_AHEAD;
-        if !self.workers.get(&worker).is_some_and(|worker| worker.is_live && worker.n_requests < n) {
-            return self.pace.reserve(now, self.generation, 0, flags);
+        let asked = ReserveDemand::of(&self.workers, worker, self.totals, request);
+        let own = self.workers.get_mut(&worker).filter(|worker| worker.is_live && worker.n_requests < n);
+        let times = self.pace.reserve(now, self.generation, own.is_some().then_some(&asked), flags);
+        if let Some(own) = own {
+            own.reserved(n, request, times.count);
         }
-        let others = self.workers.iter().filter(|(id, other)| **id != worker && other.is_live);
-        let n_others: u32 = others.map(|(_, other)| other.n_held).sum();
-        let n_running = self.totals.0[2] + self.workers.values().map(|worker| worker.totals.0[2]).sum::<i64>();
-        let n_used = u32::try_from(n_running).unwrap_or(0) + n_others + request.held;
-        let max = self.pace.places.map_or(request.max, |places| request.max.min(places.get().saturating_sub(n_used)));
-        let times = self.pace.reserve(now, self.generation, max, flags);
-        let own = self.workers.get_mut(&worker).expect("it is live");
-        (own.n_requests, own.n_held) = (n, request.held + times.count);
         times
     }
 
@@ -225,16 +233,6 @@ impl Data {
         }
         for block in self.blocks.values_mut().filter(|block| block.owner == Some(worker)) {
             (block.owner, block.rests_until) = (None, Some(rests_until));
-        }
-    }
-
-    fn outlook(&self, now: Moment) -> Outlook {
-        let free = self.blocks.values().filter(|block| block.is_free());
-        match free.map(|block| block.rests_for(now)).min() {
-            None if self.blocks.values().all(|block| block.is_done) => Outlook::Done,
-            None => Outlook::Owned,
-            Some(Duration::ZERO) => Outlook::Free,
-            Some(wait) => Outlook::Resting(wait),
         }
     }
 
@@ -319,13 +317,7 @@ impl SharedBackend for MemoryServer {
     fn workers(&self) -> BoxFuture<'_, BackendResult<Vec<WorkerRow>>> {
         let data = self.data();
         let live = data.workers.iter().filter(|(_, worker)| worker.is_live);
-        let row = |(id, WorkerEntry { is_live, numbers, totals, .. }): (&WorkerId, &WorkerEntry)| WorkerRow {
-            id: *id,
-            is_live: *is_live,
-            numbers: *numbers,
-            totals: *totals,
-        };
-        answer(live.map(row).collect())
+        answer(live.map(|(id, worker)| worker.row(*id)).collect())
     }
 
     fn take_over(&self, worker: WorkerId, seen: WorkerNumbers, rest: Duration) -> BoxFuture<'_, BackendResult<bool>> {
@@ -367,7 +359,7 @@ impl SharedBackend for MemoryServer {
     }
 
     fn outlook(&self) -> BoxFuture<'_, BackendResult<Outlook>> {
-        answer(self.data().outlook((self.clock)()))
+        answer(outlook(self.data().blocks.values(), (self.clock)()))
     }
 
     fn raise<'a>(&'a self, flags: &'a SharedFlags) -> BoxFuture<'a, BackendResult<()>> {
@@ -386,6 +378,10 @@ impl SharedBackend for MemoryServer {
 
     fn share_places(&self, max: NonZeroU32) -> BoxFuture<'_, BackendResult<Option<NonZeroU32>>> {
         answer(self.write().pace.places.replace(max))
+    }
+
+    fn share_cost_max(&self, max: Amount) -> BoxFuture<'_, BackendResult<Option<Amount>>> {
+        answer(self.write().pace.cost_max.replace(max))
     }
 
     fn reserve(

@@ -7,9 +7,12 @@ pub(crate) mod backend;
 #[cfg(test)]
 pub(in crate::store) mod conformance;
 #[cfg(test)]
+mod conformance_cost;
+#[cfg(test)]
 mod conformance_jobs;
 #[cfg(test)]
 mod conformance_pace;
+pub(crate) mod cost;
 mod held;
 mod keeper;
 pub(crate) mod ledger;

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::price::Price;
 use crate::model::time::Moment;
 
 /// Reads the clock of this machine, which goes on while the machine is suspended.
 pub type ReadClock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// Settings of a worker. All workers of a run have the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SharedOptions {
     /// Name of the ledger in messages, without a secret.
     pub location: PathBuf,
@@ -22,6 +23,8 @@ pub struct SharedOptions {
     pub kept_for: Duration,
     /// Maximum size of those writes, in bytes, roughly.
     pub kept_bytes_max: usize,
+    /// Price at which the cost of the run is counted; `None` if none is known.
+    pub price: Option<Price>,
 }
 
 impl SharedOptions {
@@ -33,6 +36,7 @@ impl SharedOptions {
             outage_max: Duration::from_secs(24 * 3600),
             kept_for: Duration::from_secs(60),
             kept_bytes_max: 64 << 20,
+            price: None,
         }
     }
 

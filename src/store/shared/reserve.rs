@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::amount::Amount;
 use crate::model::shared_rate::{Reservation, ReserveRequest, SharedRate};
 use crate::store::shared::backend::{RESERVED_AHEAD, SharedBackend};
 use crate::store::shared::link::Link;
@@ -25,5 +26,7 @@ pub(super) async fn reserve<B: SharedBackend + ?Sized>(
     let first = if times.count == 0 { now } else { first? };
     let usable_for = times.flags.rate.map_or(Duration::MAX, SharedRate::usable_for);
     let interval = Duration::from_micros(times.interval);
-    Some(Reservation { first, interval, count: times.count, usable_for, again_in })
+    let each = request.cost.each.unwrap_or(Amount::ZERO);
+    let (count, is_short, reached) = (times.count, times.is_short, times.reached);
+    Some(Reservation { first, interval, count, usable_for, again_in, each, is_short, reached })
 }

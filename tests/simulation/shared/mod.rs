@@ -6,6 +6,8 @@
 //! Method: each worker is the whole program: engine, driver and ledger. The oracle of the runs of one process judges the records at the end,
 //! and the service's own count says what was paid for.
 
+mod cost;
+mod culprit;
 mod rate;
 mod unsteady;
 mod workers;
@@ -22,6 +24,7 @@ use promptbatch::store::lease::Lease;
 
 use crate::crash::Crash;
 use crate::oracle::Ends;
+use crate::shared::culprit::Culprit;
 use crate::shared::unsteady::{Cut, Weather};
 use crate::shared::workers::SharedWorld;
 use crate::world::{self, START, World};
@@ -57,6 +60,8 @@ struct Sums {
     paid_twice: u64,
     /// Most tasks of one world that were unfinished at the service.
     n_unfinished_max: usize,
+    /// Submissions that the service had accepted when every worker had met the limit on the cost.
+    n_capped: u64,
     /// Times of the submissions of one world, in microseconds of its clock.
     sent_at: Vec<i64>,
 }
@@ -92,7 +97,8 @@ struct Play {
 
 impl Play {
     fn of(seed: u64) -> Self {
-        let (config, limits, weather) = (calm(seed), limits(seed), Weather::default());
+        let (config, weather) = (calm(seed), Weather::default());
+        let limits = Limits { price: cost::price(), ..limits(seed) };
         Self { n_jobs: JOBS, config, weather, limits, cut: None, is_forgetful: false }
     }
 }
@@ -104,13 +110,19 @@ fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums 
         let mut shared = SharedWorld::new(n_jobs, config);
         (shared.weather, shared.cut, shared.is_forgetful) = (weather, cut, is_forgetful);
         let rng = fastrand::Rng::with_seed(limits.seed);
+        // After each time, no amount is reserved for half a minute.
+        let rest = Duration::from_secs(if limits.cost_max.is_some() { 35 } else { 0 });
         if is_forgetful {
             tokio::select! {
-                () = shared.run(WORKERS, &limits, crash) => (),
-                () = shared.forget_now_and_then(rng) => (),
+                () = shared.run(WORKERS, &limits, &crash) => (),
+                () = shared.forget_now_and_then(rng, rest) => (),
             }
         } else {
-            shared.run(WORKERS, &limits, crash).await;
+            shared.run(WORKERS, &limits, &crash).await;
+        }
+        let n_capped = shared.n_accepted();
+        if limits.cost_max.is_some() {
+            cost::check_and_raise(&shared, &limits, &crash).await;
         }
         let tally = std::sync::Arc::clone(&shared.tally);
         let sent_at = shared.sent_at();
@@ -128,6 +140,7 @@ fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums 
             in_doubt: world.n_in_doubt(),
             paid_twice: world.server_stats().n_accepted.saturating_sub(n_jobs),
             n_unfinished_max: world.server_stats().n_unfinished_max,
+            n_capped,
             sent_at,
         }
     })
@@ -136,17 +149,6 @@ fn play(play: Play, expected: &Ends, crash: impl Fn(u64, u64) -> Crash) -> Sums 
 /// Reports whether a submission was recorded and then not sent, as the lease had lapsed.
 fn is_unsent(kind: &EventKind) -> bool {
     matches!(kind, EventKind::Setback(Stage::Submit, fault) if fault.message.starts_with("not sent, because"))
-}
-
-/// Prints the world, if a check panics.
-struct Culprit(String);
-
-impl Drop for Culprit {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("world: {}", self.0);
-        }
-    }
 }
 
 #[test]

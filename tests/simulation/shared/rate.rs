@@ -7,8 +7,9 @@ use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::shared_rate::SharedRate;
 use promptbatch::simulator::config::SimulatorConfig;
 
-use super::{Culprit, Play, Sums, WORKERS, expected, never, play};
+use super::{Play, Sums, WORKERS, expected, never, play};
 use crate::crash::Crash;
+use crate::shared::culprit::Culprit;
 use crate::shared::unsteady::{Cut, Weather};
 use crate::{PASSING, calm, limits, stormy};
 

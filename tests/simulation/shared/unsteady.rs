@@ -12,6 +12,7 @@ use promptbatch::internals::store::shared::{
     BackendError, BackendResult, BlockNumber, Claim, MemoryServer, Numbered, Outlook, Renewal, ReservedTimes,
     SharedBackend, SharedCommit, SharedFlags, SharedJob, Testimony, WorkerId, WorkerNumbers, WorkerProfile, WorkerRow,
 };
+use promptbatch::model::amount::Amount;
 use promptbatch::model::outcome::TaskId;
 use promptbatch::model::shared_rate::{ReserveRequest, SharedRate};
 use promptbatch::store::TaskOwner;
@@ -239,6 +240,10 @@ impl SharedBackend for Unsteady {
 
     fn share_places(&self, max: NonZeroU32) -> BoxFuture<'_, BackendResult<Option<NonZeroU32>>> {
         self.call(move |server| owned(async move { server.share_places(max).await })).boxed()
+    }
+
+    fn share_cost_max(&self, max: Amount) -> BoxFuture<'_, BackendResult<Option<Amount>>> {
+        self.call(move |server| owned(async move { server.share_cost_max(max).await })).boxed()
     }
 
     fn reserve(

@@ -31,7 +31,7 @@ use promptbatch::model::submission_id::SubmissionId;
 use promptbatch::model::time::Moment;
 use promptbatch::provider::{Download, Provider};
 use promptbatch::report::Reporters;
-use promptbatch::run::stopper;
+use promptbatch::run::{CostLimitReached, stopper};
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::store::Ledger;
 use promptbatch::store::error::LedgerError;
@@ -39,6 +39,7 @@ use promptbatch::store::lease::Lease;
 
 use crate::crash::{Crash, Stepped};
 use crate::direct::Direct;
+use crate::money::paid;
 use crate::oracle::Ends;
 use crate::shared::unsteady::{Cut, Unsteady, Weather};
 use crate::world::{Begun, SESSION_MAX, START, World};
@@ -65,8 +66,10 @@ pub struct SharedWorld {
     /// Times of these submissions, in microseconds.
     sent_at: Arc<Mutex<Vec<i64>>>,
     n_joined: AtomicI64,
-    /// Workers that have ended because the run was over.
+    /// Workers that have ended because the run was over, or the limit on the cost was reached.
     n_left: AtomicU64,
+    /// Reasons of those that met the limit on the cost.
+    pub capped: Mutex<Vec<CostLimitReached>>,
     pub tally: Arc<Tally>,
     /// Says whether the server forgets, so that its records lag behind what was sent.
     pub is_forgetful: bool,
@@ -110,9 +113,15 @@ impl SharedWorld {
             sent_at: Arc::default(),
             n_joined: AtomicI64::new(0),
             n_left: AtomicU64::new(0),
+            capped: Mutex::default(),
             tally: Arc::default(),
             is_forgetful: false,
         }
+    }
+
+    /// Returns the number of submissions that the service has accepted.
+    pub fn n_accepted(&self) -> u64 {
+        self.world.server_stats().n_accepted
     }
 
     /// Returns the times of the submissions that were sent, in microseconds.
@@ -120,14 +129,17 @@ impl SharedWorld {
         self.sent_at.lock().unwrap().clone()
     }
 
-    /// Runs so many workers until the run is over. `crash` returns the fault of each session of each worker. A rate and a fixed number of
-    /// tasks in flight are those of all workers.
+    /// Runs so many workers until the run is over. `crash` returns the fault of each session of each worker. A rate, a fixed number of
+    /// tasks in flight and a limit on the cost are those of all workers.
     pub async fn run(&self, n_workers: u64, limits: &Limits, crash: impl Fn(u64, u64) -> Crash) {
         if let Some(rate) = limits.rate {
             self.server.share_rate(SharedRate { rate, burst: limits.burst }).await.expect("it is in memory");
         }
         if let Concurrency::Fixed(max) = limits.concurrency {
             self.server.share_places(max).await.expect("it is in memory");
+        }
+        if let Some(max) = &limits.cost_max {
+            self.server.share_cost_max(max.amount).await.expect("it is in memory");
         }
         join_all((0..n_workers).map(|number| self.work(number, limits, &crash))).await;
     }
@@ -142,6 +154,11 @@ impl SharedWorld {
             match self.session((number, known), limits, &crash(number, n), rng.fork()).await {
                 SharedSession::Over => {
                     self.n_left.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                SharedSession::Stopped(StopReason::Cost(capped)) => {
+                    self.n_left.fetch_add(1, Ordering::Relaxed);
+                    self.capped.lock().unwrap().push(*capped);
                     return;
                 }
                 // Among enough random refusals, some come in a row. The user then runs the same command again.
@@ -191,7 +208,8 @@ impl SharedWorld {
         crash: &Crash,
     ) -> SharedSession {
         let worker = WorkerId(self.n_joined.fetch_add(1, Ordering::Relaxed) + 1);
-        let (options, clock) = (SharedOptions::new("memory".into()), read(self.clock));
+        let usual = SharedOptions::new("memory".into());
+        let (options, clock) = (SharedOptions { price: limits.price.clone(), ..usual }, read(self.clock));
         let profile = WorkerProfile::default();
         let joined = SharedLedger::join(backend, (worker, profile), testimonies, options, clock);
         let mut ledger = joined.await.expect("a run to join");
@@ -233,14 +251,15 @@ impl SharedWorld {
         }
     }
 
-    /// Lets the server forget its last writes now and then, as long as every worker is there to notice.
-    pub async fn forget_now_and_then(&self, mut rng: fastrand::Rng) {
+    /// Lets the server forget its last writes now and then, with a rest in between, as long as every worker is there to notice.
+    pub async fn forget_now_and_then(&self, mut rng: fastrand::Rng, rest: Duration) {
         loop {
             sleep(Duration::from_millis(rng.u64(500..8000))).await;
             let is_open = self.server.known().iter().any(|known| known.state.finished_at.is_none());
             if self.n_left.load(Ordering::Relaxed) == 0 && is_open {
                 let n = self.server.forget(rng.usize(1..8));
                 self.tally.forgotten.fetch_add(n as u64, Ordering::Relaxed);
+                sleep(rest).await;
             }
         }
     }
@@ -261,6 +280,9 @@ impl SharedWorld {
             ledger.record([event].into()).await.expect("nothing is recorded for a job that has ended");
         }
         assert_eq!(ledger.known(), known, "the states are the folds of the events");
+        if let Some(price) = &limits.price {
+            assert_eq!(server.cost().cost(), Some(paid(&ledger, price)), "the cost is what all events say");
+        }
         world.ledger = ledger;
         // The tests of the limits of all workers judge what was sent, not what was recorded.
         let limits = Limits { concurrency: Concurrency::Auto, rate: None, ..limits.clone() };

@@ -6,6 +6,7 @@ use crate::model::time::{Moment, Timestamp};
 use crate::store::error::LedgerError;
 use crate::store::shared::backend::{Claim, Numbered, SharedBackend, SharedCommit, WorkerId, WorkerProfile};
 use crate::store::shared::conformance::jobs;
+use crate::store::shared::cost::CostTotals;
 use crate::store::shared::link::Link;
 use crate::store::shared::memory::MemoryServer;
 use crate::store::shared::options::SharedOptions;
@@ -34,7 +35,13 @@ async fn a_claim_whose_blocks_others_have_ends_the_worker() {
 
     let is_fenced = |answer| matches!(answer, Err(LedgerError::Fenced { .. }));
     assert!(is_fenced(outbox.send_again(&link, 0).await));
-    let nothing = SharedCommit { events: Arc::new([]), jobs: vec![], blocks_done: vec![], totals: Totals::default() };
+    let nothing = SharedCommit {
+        events: Arc::new([]),
+        jobs: vec![],
+        blocks_done: vec![],
+        totals: Totals::default(),
+        cost: CostTotals::default(),
+    };
     assert!(is_fenced(outbox.commit(&link, nothing).await));
     let numbers = server.workers().await.unwrap().into_iter().map(|row| row.numbers.n_writes);
     assert_eq!(numbers.collect::<Vec<_>>(), [1, 1], "nothing was written after it");
