@@ -262,7 +262,7 @@ fn cost_words(status: &SharedRunStatus) -> Option<String> {
     let price = status.price.as_ref()?;
     let cost = status.cost.map_or_else(|| "not known".to_owned(), |cost| cost.words(&price.unit));
     let limit = status.cost_max.map_or_else(String::new, |max| format!(", of at most {}", max.with_unit(&price.unit)));
-    Some(escape(&format!("cost so far: {cost}{limit}")).into())
+    Some(escape(&format!("cost so far: {cost}{limit}")))
 }
 
 fn object(status: &SharedRunStatus) -> String {

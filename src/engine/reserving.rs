@@ -21,7 +21,7 @@ impl EngineState {
             most: &most,
             surplus: self.spending.surplus(),
         };
-        if let Some(request) = self.lane.reserve(now, wish) {
+        if let Some(request) = self.lane.reserve(now, &wish) {
             actions.push(Action::Reserve(request));
         }
         self.lane.reserves_at().filter(|moment| next.is_some() && *moment > now)

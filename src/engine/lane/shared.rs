@@ -48,14 +48,14 @@ impl Lane {
     }
 
     /// Returns the request for times for the submissions that are ready; `None` if there is none at present.
-    pub(in crate::engine) fn reserve(&mut self, now: Moment, wish: Wish<'_>) -> Option<ReserveRequest> {
+    pub(in crate::engine) fn reserve(&mut self, now: Moment, wish: &Wish<'_>) -> Option<ReserveRequest> {
         let is_open = self.submits.hold(now).is_none();
         let room = self.check_submit(now).ok().filter(|_| is_open && wish.n > 0).unwrap_or(0);
         let reserved = self.reserved.as_mut()?;
         if !is_open {
             reserved.give_up();
         }
-        reserved.ask(now, (wish.n.min(room), self.n_submits_out), &wish)
+        reserved.ask(now, (wish.n.min(room), self.n_submits_out), wish)
     }
 
     /// Returns the moment at which further times can be asked for; `None` if it is not known, or has come.
