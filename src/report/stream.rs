@@ -14,7 +14,7 @@
 //! | `setback` | an attempt failed and the job continues | `index`, `job`, `stage` (`submit`, `poll`, `download`, `task`), `error_code`, `error` |
 //! | `finished` | the job has ended | `index`, `job`, `status` (`succeeded`, `failed`, `moderated`), `files` (below OUT) or `error_code`, `error` |
 //! | `progress` | every 5 s | `jobs`, `done`, `succeeded`, `failed`, `moderated`, `submitting`, `queued`, `running`, `downloading`, `waiting`, `per_second`, `per_second_allowed`, `seconds_left`, `quota_left`, `cost` (certain), `cost_max` (if every submission in doubt was accepted), `why` (text) |
-//! | `hold` | no submission leaves from now on | `why` (`throttled`, `down`, `images_down`, `quota`), `until` |
+//! | `hold` | no submission leaves from now on | `why` (`throttled`, `down`, `refused`, `images_down`, `quota`), `until` |
 //! | `go` | submissions resume | |
 //! | `stopping` | the run stops before its end | `why` (`interrupted`, `unauthorized`, `refused`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `elsewhere`, `limit`) |
 //! | `message` | any other message is printed, including warnings and errors | `text` |
