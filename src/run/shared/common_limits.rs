@@ -35,12 +35,11 @@ impl CommonLimits {
         settings: &mut dyn RunWriter,
         listed: Option<Price>,
     ) -> Result<Self, SharedRunError> {
-        let price = match &status.price {
-            Some(price) => Some(price.clone()),
-            None => {
-                let price = settings.settle_price(limits.price.clone(), listed)?;
-                patiently(PATIENCE_FIRST, || server.settle_price(price.as_ref())).await?
-            }
+        let price = if let Some(price) = &status.price {
+            Some(price.clone())
+        } else {
+            let price = settings.settle_price(limits.price.clone(), listed)?;
+            patiently(PATIENCE_FIRST, || server.settle_price(price.as_ref())).await?
         };
         let told = (limits.price.as_ref(), limits.cost_max.as_ref());
         check(server.address(), status, price.as_ref(), told)?;

@@ -138,6 +138,7 @@ impl MemoryServer {
 
 impl Data {
     /// Takes the number `n` of a worker. Returns the answer if it cannot be taken.
+    #[expect(clippy::result_large_err, reason = "the answer is passed on as it is")]
     fn take_number<T>(&mut self, worker: WorkerId, n: u64) -> Result<&mut WorkerEntry, Numbered<T>> {
         match self.workers.get_mut(&worker) {
             None => Err(Numbered::Unknown),
@@ -359,7 +360,7 @@ impl SharedBackend for MemoryServer {
     }
 
     fn outlook(&self) -> BoxFuture<'_, BackendResult<Outlook>> {
-        answer(outlook(self.data().blocks.values(), (self.clock)()))
+        answer(outlook(&self.data().blocks.values(), (self.clock)()))
     }
 
     fn raise<'a>(&'a self, flags: &'a SharedFlags) -> BoxFuture<'a, BackendResult<()>> {

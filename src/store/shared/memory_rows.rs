@@ -57,7 +57,7 @@ impl BlockRow {
 }
 
 /// Returns what is left of a run with these blocks.
-pub(super) fn outlook<'a>(blocks: impl Iterator<Item = &'a BlockRow> + Clone, now: Moment) -> Outlook {
+pub(super) fn outlook<'a>(blocks: &(impl Iterator<Item = &'a BlockRow> + Clone), now: Moment) -> Outlook {
     let free = blocks.clone().filter(|block| block.is_free());
     match free.map(|block| block.rests_for(now)).min() {
         None if blocks.clone().all(|block| block.is_done) => Outlook::Done,

@@ -20,6 +20,7 @@ mod tests;
 const ITEM_BYTES: usize = 256;
 
 /// Content of a numbered write.
+#[expect(clippy::large_enum_variant, reason = "nearly all writes are commits")]
 pub(super) enum SharedWrite {
     Commit(SharedCommit),
     Claim(Claim),
