@@ -265,8 +265,8 @@ fn what_is_no_yaml_is_refused_in_words_for_prompts() {
         (
             "- prompt: a\n size: 64x64\n",
             2,
-            "this does not line up with the entries above; \
-            begin each prompt with `- ` in the same column, and indent its fields equally",
+            "this entry goes on after a closing quote, bracket or brace, or does not line up with the entries above; \
+             put the whole text in quotes, or begin each prompt with `- ` in the same column and indent its fields equally",
         ),
         ("- a\n- prompt: [masterpiece] cat\n", 2, align),
         ("- prompt: \"a\" cat\n", 1, align),

@@ -27,8 +27,8 @@ const COMPLAINTS: [(&str, &str, &str); 13] = [
     ),
     (
         "expected '-' indicator",
-        "this does not line up with the entries above",
-        "begin each prompt with `- ` in the same column, and indent its fields equally",
+        "this entry goes on after a closing quote, bracket or brace, or does not line up with the entries above",
+        "put the whole text in quotes, or begin each prompt with `- ` in the same column and indent its fields equally",
     ),
     (
         "expected ',' or",
