@@ -8,7 +8,7 @@ use crate::manifest::fields::field::Field;
 use crate::manifest::fields::json;
 use crate::manifest::fields::parse::{is_repo_id, short_text};
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
-use crate::model::escape::excerpt;
+use crate::model::escape::{escape, excerpt};
 use crate::model::request::Lora;
 
 /// Limit of the provider on the adapters of one image.
@@ -134,6 +134,14 @@ fn weighted(weights: BTreeMap<String, Value>) -> Result<Vec<Lora>, Issue> {
 
 fn repo_id(text: String) -> Result<String, Issue> {
     let repo = short_text(Field::Loras, UnparsedValue::Cell(text))?;
+    if let Some((id, weight)) = repo.split_once([':', '@']).filter(|(id, _)| is_repo_id(id)) {
+        let what = format!("`loras` names {}, which is not a repository id", shown_text(&repo));
+        let remedy = match weight.parse::<f64>() {
+            Ok(_) => format!("write weights as a map, such as {{\"{}\": 1.0}}; together they are 1.0", escape(id)),
+            Err(_) => "write it as org/name".to_owned(),
+        };
+        return Err(wrong(what, remedy));
+    }
     if is_repo_id(&repo) {
         return Ok(repo);
     }
