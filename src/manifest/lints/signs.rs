@@ -41,7 +41,9 @@ impl Signs {
                 (_, next) => next.is_some_and(u8::is_ascii_alphabetic),
             })
         };
-        let is_wide = |rest: &[u8]| rest.starts_with("—".as_bytes()) || rest.starts_with("：".as_bytes());
+        let is_wide = |rest: &[u8]| {
+            rest.starts_with("—".as_bytes()) || rest.starts_with("–".as_bytes()) || rest.starts_with("：".as_bytes())
+        };
         let has_wide = || memchr2_iter(0xe2, 0xef, bytes).any(|i| is_wide(&bytes[i..]));
         self.has(Self::FOREIGN) || self.has(Self::ASCII_PAIR) && has_pair() || self.has(Self::WIDE) && has_wide()
     }

@@ -2,84 +2,36 @@
 
 use crate::manifest::lints::text_rule::SeenText;
 
-/// Switches of Midjourney and of the web UI, in lower case.
-const SWITCHES: [&str; 56] = [
-    "ar",
-    "aspect",
-    "v",
-    "version",
-    "niji",
-    "stylize",
-    "s",
-    "chaos",
-    "c",
-    "quality",
-    "q",
-    "no",
-    "iw",
-    "seed",
-    "sameseed",
-    "stop",
-    "style",
-    "tile",
-    "weird",
-    "w",
-    "h",
-    "repeat",
-    "r",
-    "sref",
-    "sw",
-    "cref",
-    "cw",
-    "oref",
-    "ow",
-    "p",
-    "profile",
-    "raw",
-    "draft",
-    "fast",
-    "relax",
-    "turbo",
-    "hd",
-    "test",
-    "uplight",
-    "upbeta",
-    "steps",
-    "cfg_scale",
-    "cfg",
-    "scale",
-    "width",
-    "height",
-    "sampler_name",
-    "sampler",
-    "negative_prompt",
-    "neg",
-    "n",
-    "batch_size",
-    "n_iter",
-    "tiling",
-    "denoising_strength",
-    "restore_faces",
-];
+/// Switches of Midjourney, of the web UI and of kohya's sample prompts, in lower case.
+const SWITCHES: &str = "ar aspect v version niji stylize s chaos c quality q no iw seed sameseed stop style tile weird w h repeat r \
+    sref sw cref cw oref ow p personalize profile raw draft fast relax turbo hd test uplight upbeta exp motion sv loop end video bs \
+    creative stealth public \
+    steps cfg_scale cfg scale width height sampler_name sampler negative_prompt negative neg n batch_size n_iter tiling \
+    denoising_strength restore_faces size guidance guidance_scale \
+    d l g ss fs f am cn ctr pr";
 
-/// Returns whether the text ends in switches: from the first switch on there is nothing but switches and their values.
+/// Switches that take any number of words.
+const OF_WORDS: [&str; 5] = ["no", "neg", "n", "negative", "negative_prompt"];
+
+/// Words that the value of another switch may have.
+const VALUES_MAX: usize = 2;
+
+/// Returns whether the text ends in switches: from the first switch on there is nothing but switches and their values, most of them
+/// known ones.
 pub(super) fn ends_in_switches(SeenText { text, .. }: SeenText<'_>) -> bool {
-    // Searches for the two dashes first, because nearly all texts have none. Editors make one long dash of them.
-    if !text.contains("--") && !text.contains('—') {
+    // Searches for the dashes first, because nearly all texts have none. Editors make one long dash of two.
+    if !text.contains("--") && !text.contains(LONG_DASHES) {
         return false;
     }
-    let words = || text.split_whitespace().skip_while(|word| switch(word).is_none());
-    let (mut n_switches, mut n_numbers) = (0, 0);
-    // Counts the values that one switch may have. `--no` takes any number of words.
-    let mut n_values_left = 0;
-    for word in words() {
+    let (mut n_known, mut n_unknown, mut n_numbers, mut n_values_left) = (0, 0, 0, 0);
+    for word in text.split_whitespace().skip_while(|word| switch(word).is_none()) {
         match switch(word) {
-            Some(name) if SWITCHES.contains(&name.to_lowercase().as_str()) => {
-                n_switches += 1;
-                n_numbers += usize::from(word.contains('='));
-                n_values_left = if matches!(name, "no" | "neg" | "negative_prompt") { usize::MAX } else { 2 };
+            Some(name) => {
+                let n = if is_known(name) { &mut n_known } else { &mut n_unknown };
+                *n += 1;
+                n_numbers += usize::from(is_known(name) && word.contains('='));
+                n_values_left = if OF_WORDS.contains(&name) { usize::MAX } else { VALUES_MAX };
             }
-            Some(_) => return false,
             None if n_values_left == 0 => return false,
             None => {
                 n_values_left -= 1;
@@ -88,7 +40,12 @@ pub(super) fn ends_in_switches(SeenText { text, .. }: SeenText<'_>) -> bool {
         }
     }
     // Wants a number or a second switch, because one bare switch may be meant, as in "a sign that says --no".
-    n_switches > 1 || n_switches == 1 && n_numbers > 0
+    n_known >= n_unknown && (n_known > 1 || n_known == 1 && n_numbers > 0)
+}
+
+fn is_known(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SWITCHES.split_whitespace().any(|other| other == name)
 }
 
 /// Returns whether the text has a switch of Midjourney that needs no number.
@@ -97,8 +54,14 @@ pub(super) fn has_switch(SeenText { text, .. }: SeenText<'_>) -> bool {
     text.contains("--") && text.split_whitespace().filter_map(switch).any(|name| NAMES.contains(&name))
 }
 
+/// Long dashes that editors and Chinese input methods write for two short ones.
+const LONG_DASHES: [char; 2] = ['—', '–'];
+
 /// Returns the name of a switch.
 fn switch(word: &str) -> Option<&str> {
-    let name = word.strip_prefix("--").or_else(|| word.strip_prefix('—'))?;
+    let name = word.strip_prefix("--").or_else(|| {
+        let name = word.trim_start_matches(LONG_DASHES);
+        (name.len() < word.len() && is_known(name)).then_some(name)
+    })?;
     name.starts_with(|c: char| c.is_ascii_alphabetic()).then(|| name.split_once('=').map_or(name, |(name, _)| name))
 }

@@ -116,10 +116,17 @@ pub(super) fn is_file_name(SeenText { text, .. }: SeenText<'_>) -> bool {
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && !text.contains(char::is_whitespace)
 }
 
+/// Chinese numerals that number the items of a list.
+pub(super) const NUMERALS: [char; 10] = ['一', '二', '三', '四', '五', '六', '七', '八', '九', '十'];
+
 pub(super) fn is_numbered(SeenText { text, .. }: SeenText<'_>) -> bool {
     const MARKS: [&str; 11] = ["** ", ".** ", ". ", ".\t", ") ", "] ", ".) ", "、", "．", "）", " - "];
     // Numbers in a circle, from ① to ⑳.
     if text.starts_with(|c: char| ('\u{2460}'..='\u{2473}').contains(&c)) {
+        return true;
+    }
+    let after_numeral = text.trim_start_matches(NUMERALS);
+    if after_numeral.len() < text.len() && after_numeral.starts_with('、') {
         return true;
     }
     let text = text.trim_start_matches(['(', '[', '#', '*', '（']);
@@ -128,6 +135,12 @@ pub(super) fn is_numbered(SeenText { text, .. }: SeenText<'_>) -> bool {
     // A long number before a colon is a year, as in "2001: a space odyssey".
     let colon = || rest.strip_prefix(": ").filter(|_| n_digits <= 3);
     let after = MARKS.iter().find_map(|mark| rest.strip_prefix(mark)).or_else(colon);
+    // Without a space, a digit or a small letter after the full stop may belong to the number, as in "3.5" or "1.x".
+    let full_stop = || {
+        let is_text = |c: char| c.is_alphabetic() && !c.is_ascii_lowercase();
+        rest.strip_prefix('.').filter(|rest| n_digits <= 3 && rest.starts_with(is_text))
+    };
+    let after = after.or_else(full_stop);
     (1..=6).contains(&n_digits) && after.is_some_and(|rest| !rest.trim().is_empty())
 }
 

@@ -2,8 +2,8 @@
 
 use crate::manifest::lints::signs::Signs;
 use crate::manifest::lints::text_marks::{
-    is_address, is_bullet, is_command, is_file, is_file_name, is_lead_in, is_negative_label, is_number, is_numbered,
-    is_polarity_label, is_prompt_label, is_setting, is_without_word,
+    NUMERALS, is_address, is_bullet, is_command, is_file, is_file_name, is_lead_in, is_negative_label, is_number,
+    is_numbered, is_polarity_label, is_prompt_label, is_setting, is_without_word,
 };
 use crate::manifest::lints::text_parts::{
     has_loose_end, has_tab, is_code_fence, is_conflict, is_csv_row, is_formula, is_header, is_json, is_json_part,
@@ -84,13 +84,14 @@ pub(super) const RULES: &[Rule] = &[
         is_numbered,
         Most(2),
         "is numbered, and the number is sent too",
-        "remove the numbers: sed -E 's/^[ #*([]*[0-9]+[].)]*[*]* +//' OLD > NEW",
+        "remove the numbers: sed -E -e 's/^[ #*([]*(（)?[0-9]{1,3}([].)*:]+ +| - |、|．|）) *//' -e 's/^[0-9]{1,3}\\.([^0-9 ])/\\1/' \
+         -e 's/^((一|二|三|四|五|六|七|八|九|十)+、|①|②|③|④|⑤|⑥|⑦|⑧|⑨|⑩) *//' OLD > NEW",
     ),
     rule(
         is_bullet,
         Most(2),
         "is marked as an item of a list, and the mark is sent too",
-        "remove the marks: sed -E 's/^ *[-*•>] +//' OLD > NEW",
+        "remove the marks: sed -E 's/^ *(([-*>+]|•|–|·|●|▪) +|・ *)//' OLD > NEW",
     ),
     rule(is_prompt_label, Most(2), "is labelled as a prompt, and the label is sent too", "remove the labels"),
     rule(is_setting, AtLeast(2), "is labelled as a setting, and is sent as a prompt", IN_COLUMNS),
@@ -129,7 +130,14 @@ fn is_prompt_switch(SeenText { text, .. }: SeenText<'_>) -> bool {
 fn has_foreign_weight(SeenText { text, .. }: SeenText<'_>) -> bool {
     let has_weight =
         || text.match_indices("::").any(|(at, _)| text[at + 2..].starts_with(|c: char| c.is_ascii_digit() || c == '-'));
-    text.contains("<lora:") || text.contains("<lyco:") || text.contains("<hypernet:") || has_weight()
+    let is_emphasis = |inside: &str| {
+        inside.rsplit_once(':').is_some_and(|(_, weight)| weight.contains('.') && weight.trim().parse::<f64>().is_ok())
+    };
+    let has_emphasis = || {
+        text.match_indices('(')
+            .any(|(at, _)| text[at + 1..].split_once(')').is_some_and(|(inside, _)| is_emphasis(inside)))
+    };
+    has_emphasis() || text.contains("<lora:") || text.contains("<lyco:") || text.contains("<hypernet:") || has_weight()
 }
 
 /// First words of statements and commands.
@@ -139,7 +147,10 @@ const SHELL_WORDS: [&str; 6] = ["INSERT ", "curl ", "wget ", "python", "pip ", "
 pub(super) fn is_common(text: &str, signs: Signs) -> bool {
     let bytes = text.as_bytes();
     let [Some(first), Some(last)] = [bytes.first(), bytes.last()] else { return false };
-    let is_letter = || first.is_ascii_alphabetic() || !first.is_ascii() && text.starts_with(char::is_alphabetic);
+    let is_letter = || {
+        first.is_ascii_alphabetic()
+            || !first.is_ascii() && text.starts_with(char::is_alphabetic) && !text.starts_with(NUMERALS)
+    };
     let may_be_command =
         || matches!(first, b'I' | b'c' | b'w' | b'p') && SHELL_WORDS.iter().any(|word| text.starts_with(word));
     let has_loose_end = matches!(last, b'\\' | b',' | b';');
@@ -239,6 +250,11 @@ mod tests {
             "a cat --seed 5",
             "a cat --steps 20 --cfg_scale 7",
             "a cat --ar=16:9",
+            "a heron in reeds --w 768 --h 768 --d 1",
+            "a heron --n low quality, worst quality --w 768 --h 768 --d 1 --l 7.5 --s 28",
+            "a heron --ar 16:9 --style raw --exp 20",
+            "a heron --ar 16:9 --unheard-of 20",
+            "一只鹭 ——ar 16:9",
         ],
         &[
             "1. a cat",
@@ -251,6 +267,10 @@ mod tests {
             "1: a cat",
             "1 - a cat",
             "①一只猫",
+            "1.一只猫",
+            "1.A red kite",
+            "一、一只猫",
+            "十二、一只猫",
         ],
         &["- a cat", "* a dog", "• a hare", "・猫", "> a heron", "- [ ] a bee"],
         &["Image: a cat", "Prompt 3: a dog", "**Prompt 4:** a hare", "提示词1：一只猫", "Image 2: a heron"],
@@ -261,7 +281,7 @@ mod tests {
         &["\"a cat\"", "“a cat”"],
         &["42", "3.5", "1,024"],
         &["...", "{}", "?!", "!!"],
-        &["a cat <lora:ink:0.8>", "a cat::2 a dog::1"],
+        &["a cat <lora:ink:0.8>", "a cat::2 a dog::1", "(masterpiece:1.2), a fox"],
     ];
 
     fn of_rule(text: &str) -> Option<usize> {
@@ -290,6 +310,9 @@ mod tests {
             "an en-dash – here",
             "1 cat",
             "3.5 litres of milk",
+            "1.x, a release poster",
+            "一只猫、一只狗",
+            "a fox (at 12:30)",
             "101 dalmatians",
             "2001: a space odyssey poster",
             "a 50/50 split",
@@ -321,6 +344,8 @@ mod tests {
             "🐈",
             "an arrow --> a target",
             "curl of smoke, http error neon",
+            "a terminal that shows `run --unheard-of --size 5 --other`",
+            "a heron – a study in grey",
             "python -- coiled around a branch",
             "E = mc2 on a blackboard",
             "user interface: a dashboard",
