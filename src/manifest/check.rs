@@ -12,7 +12,7 @@ use crate::manifest::entry::Entry;
 use crate::manifest::expand::grid::ParameterGrid;
 use crate::manifest::expand::job_limit::{ExpansionLimit, JOBS_MAX};
 use crate::manifest::expand::jobs::{EntryJobs, JobIterator};
-use crate::manifest::expand::options::{ExpandOptions, unused, unused_vars};
+use crate::manifest::expand::options::ExpandOptions;
 use crate::manifest::expand::templates::{Scope, TextReader};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::value::shown_text;
@@ -28,6 +28,7 @@ use crate::manifest::summary::ManifestSummary;
 use crate::manifest::syntax::Syntax;
 use crate::manifest::template::plain;
 use crate::manifest::template::wildcards::WildcardCache;
+use crate::manifest::var_use::VarUse;
 use crate::model::job::{JobSpec, ManifestRow};
 use crate::model::partition::Partition;
 use crate::model::request::Request;
@@ -45,9 +46,7 @@ pub(super) struct EntryValidator {
     /// Shared vars and syntax, set when an entry first needs them. The inner `None` means that they have a mistake.
     scope: OnceCell<Option<Arc<Scope>>>,
     known: WildcardCache,
-    vars_used: BTreeSet<String>,
-    /// Records that some texts have mistakes, so that the vars they use are unknown.
-    has_unread_texts: bool,
+    vars_used: VarUse,
     guard: ExpansionLimit,
     lints: EntryLints,
     across: CrossChecks,
@@ -86,8 +85,7 @@ impl EntryValidator {
             shared,
             scope: OnceCell::new(),
             known: WildcardCache::default(),
-            vars_used: BTreeSet::new(),
-            has_unread_texts: false,
+            vars_used: VarUse::default(),
             guard: ExpansionLimit::new(jobs_max),
             lints,
             across,
@@ -161,9 +159,8 @@ impl EntryValidator {
         if !is_skipped {
             let columns = (ways.text_mode() == TextMode::Literal).then_some(&extras[..]);
             self.lints.see(&own, columns, model_place.unwrap_or(entry.place), findings);
-            if let Some(place) = random_seed {
-                self.lints.add_random_seed(place);
-            }
+            self.lints.see_number(own.n, entry.place);
+            random_seed.into_iter().for_each(|place| self.lints.add_random_seed(place));
         }
         let is_default = own.model.is_none() && self.shared.is_default_model;
         let mut fields = own.or(&self.shared.fields);
@@ -183,7 +180,8 @@ impl EntryValidator {
         } else {
             let place = ways.combine.map_or(prompt_place, |(_, place)| place);
             let fields = (fields, extras);
-            self.grid(fields, (&ways, own_ways.as_deref()), place, lists, findings).map(EntryJobs::of_grid)
+            let places = (place, (!is_skipped).then_some(entry.place));
+            self.grid(fields, (&ways, own_ways.as_deref()), places, lists, findings).map(EntryJobs::of_grid)
         };
         let jobs = jobs?;
         if is_skipped {
@@ -229,7 +227,7 @@ impl EntryValidator {
         &mut self,
         (mut fields, extras): (Fields, Vec<(String, String)>),
         (ways, own): (&Arc<ExpandOptions>, Option<&ExpandOptions>),
-        place: Location,
+        (place, entry): (Location, Option<Location>),
         lists: &mut ListFiles,
         findings: &mut PassDiagnostics,
     ) -> Option<ParameterGrid> {
@@ -245,19 +243,9 @@ impl EntryValidator {
         };
         let says = scope.and_then(|scope| reader.says(&prompt, negative_prompt.as_ref(), id.as_ref(), &scope));
         // After a mistake it is unknown which vars were meant.
-        self.has_unread_texts |= says.is_none();
+        self.vars_used.has_unread_texts |= says.is_none();
         let says = says?;
-        let is_own = |name: &String| own.is_some_and(|own| own.vars.contains_key(name));
-        for (name, _) in says.vars.iter().filter(|(name, _)| !is_own(name)) {
-            if !self.vars_used.contains(name) {
-                self.vars_used.insert(name.clone());
-            }
-        }
-        for (name, var) in own.iter().flat_map(|own| own.vars.iter()) {
-            if var.table.is_none() && !says.vars.iter().any(|(used, _)| used == name) {
-                findings.warnings.push(var.place, unused(name));
-            }
-        }
+        self.vars_used.see(&says, (ways, own), (&extras, entry), &mut self.lints, findings);
         let combine = ways.combine.map_or_else(Default::default, |(combine, _)| combine);
         // Values of columns name no other columns.
         let names =
@@ -369,9 +357,7 @@ impl EntryValidator {
 
     /// Reports the problems that are known only at the end.
     pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ValidationResult {
-        if !self.has_unread_texts {
-            unused_vars(&self.shared.ways.vars, &self.vars_used, &mut findings.warnings);
-        }
+        self.vars_used.finish(&self.shared.ways, &mut findings.warnings);
         if let Some((place, wrong)) = self.guard.refusal() {
             findings.mistakes.push(place, wrong);
         }

@@ -50,6 +50,7 @@ pub mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;
+mod var_use;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Single pass over a manifest in any format: from its bytes to checked jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,9 @@ impl ManifestReader {
         };
         let decided = [&source.carried_columns[..], &source.choosing_columns].concat();
         let mut entry_lints = EntryLints::new(source.is_verbatim, source.is_folding_seeds, linted, decided);
+        if !source.mapped_columns.iter().any(|(_, field)| field == Field::N.name()) {
+            entry_lints.seek_row_numbers();
+        }
         let mut overrides = given_overrides(source, findings);
         entry_lints.fold_seeds(&mut overrides);
         let ranges = providers.ranges(&overrides, None, limits.ranges);
@@ -134,7 +137,8 @@ impl ManifestReader {
         mem::take(&mut self.settings)
     }
 
-    pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ReadSummary {
+    pub(super) fn finish(mut self, findings: &mut PassDiagnostics) -> ReadSummary {
+        self.lists.finish(&mut findings.warnings);
         let digest = self.entries.bytes().digest();
         let used = self.entries.used_columns();
         ReadSummary {
@@ -203,7 +207,12 @@ fn given_overrides(
 ) -> Vec<FieldEntry> {
     let place = Location::CommandLine;
     let mut given = Vec::new();
+    let mut names = BTreeSet::new();
     for (name, value) in &source.overrides {
+        if !names.insert(name) {
+            let what = format!("--set {} is given more than once, and only the last value counts", shown_text(name));
+            warnings.push(place, wrong(what, "write several values in one: --set seed=1,2"));
+        }
         match Field::named(name) {
             Some(field) if field.is_of_one_entry() => {
                 let what = format!("--set {name} would give all entries the same `{name}`");

@@ -53,14 +53,14 @@ pub(crate) struct ManifestArgs {
     pub id_col: Option<String>,
 
     /// Use a column or key as a field, such as `cfg_scale=guidance`; `width` and `height` together make the size; may be
-    /// repeated, or separated by commas
-    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = pair_of_column, value_delimiter = ',', env = "PROMPTBATCH_MAP")]
-    pub map: Vec<(String, String)>,
+    /// repeated, or separated by commas (`\,` is a comma in a name)
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = pairs_of_columns, env = "PROMPTBATCH_MAP")]
+    pub map: Vec<MapArgs>,
 
     /// Pass a column or key through to the results and never send it, whatever its name means; may be repeated, or separated by
-    /// commas
-    #[arg(long = "carry", value_name = "COLUMN", value_delimiter = ',', env = "PROMPTBATCH_CARRY")]
-    pub carry: Vec<String>,
+    /// commas (`\,` is a comma in a name)
+    #[arg(long = "carry", value_name = "COLUMN", value_parser = columns, env = "PROMPTBATCH_CARRY")]
+    pub carry: Vec<CarryArgs>,
 
     /// Work only on the jobs in which a column or field has this value, such as `category=birds`; several values are separated by
     /// commas, `!=` means any other value, and `row=1..100` a range. May be repeated: all conditions must be met. The other jobs
@@ -167,8 +167,8 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         sheet: args.sheet.clone(),
         prompt_column: args.prompt_col.clone(),
         id_column: args.id_col.clone(),
-        mapped_columns: args.map.clone(),
-        carried_columns: args.carry.clone(),
+        mapped_columns: mapped(args).collect(),
+        carried_columns: args.carry.iter().flat_map(|columns| &columns.0).cloned().collect(),
         choosing_columns: args.conditions.iter().map(|condition| condition.column.clone()).collect(),
         is_verbatim: args.verbatim,
         is_unique: args.unique,
@@ -193,7 +193,7 @@ pub(crate) fn choice(args: &ManifestArgs) -> JobChoice {
         conditions: args.conditions.clone(),
         sample: args.sample.map(NonZeroU64::get),
         seed: args.shuffle.unwrap_or_default(),
-        titles: args.map.iter().cloned().chain(named).collect(),
+        titles: mapped(args).chain(named).collect(),
     }
 }
 
@@ -262,7 +262,71 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((field.trim().to_owned(), value.to_owned()))
 }
 
+/// One or several columns with their fields.
+#[derive(Clone, Debug)]
+pub(crate) struct MapArgs(pub Vec<(String, String)>);
+
+/// One or several columns.
+#[derive(Clone, Debug)]
+pub(crate) struct CarryArgs(pub Vec<String>);
+
+fn pairs_of_columns(text: &str) -> Result<MapArgs, String> {
+    parts(text).iter().map(|part| pair_of_column(part)).collect::<Result<_, _>>().map(MapArgs)
+}
+
+fn columns(text: &str) -> Result<CarryArgs, String> {
+    let names = parts(text);
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err("write the name of a column".to_owned());
+    }
+    Ok(CarryArgs(names))
+}
+
+/// Splits a text at its commas. `\,` is a comma inside a part.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for piece in text.split(',') {
+        let (piece, goes_on) = piece.strip_suffix('\\').map_or((piece, false), |piece| (piece, true));
+        match parts.last_mut().filter(|_| is_open) {
+            Some(part) => part.push_str(piece),
+            None => parts.push(piece.to_owned()),
+        }
+        if goes_on {
+            parts.last_mut().expect("one was added").push(',');
+        }
+        is_open = goes_on;
+    }
+    parts
+}
+
+/// Returns the columns of `--map` with their fields.
+fn mapped(args: &ManifestArgs) -> impl Iterator<Item = (String, String)> {
+    args.map.iter().flat_map(|columns| &columns.0).cloned()
+}
+
 fn pair_of_column(text: &str) -> Result<(String, String), String> {
     let (column, field) = text.rsplit_once('=').ok_or("write it as COLUMN=FIELD, for example cfg_scale=guidance")?;
     Ok((column.trim().to_owned(), field.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_separate_columns_and_belong_to_names_with_a_backslash() {
+        for (text, expected) in [
+            ("a", &["a"][..]),
+            ("a,b", &["a", "b"]),
+            (r"Seed (0\, or random),b", &["Seed (0, or random)", "b"]),
+            (r"a\,b\,c", &["a,b,c"]),
+            (r"C:\a", &[r"C:\a"]),
+        ] {
+            assert_eq!(parts(text), expected, "{text}");
+        }
+        let MapArgs(pairs) = pairs_of_columns(r"Seed (0\, or random)=seed,cfg=guidance").expect("they are pairs");
+        assert_eq!(pairs[0], ("Seed (0, or random)".to_owned(), "seed".to_owned()));
+        assert!(pairs_of_columns("a,b=c").is_err() && columns("a,,b").is_err());
+    }
 }

@@ -1,5 +1,7 @@
 //! Fields of a manifest, and the lookup of the field that a misspelt name means.
 
+use crate::manifest::fields::title_chars::{joined, plain};
+
 /// Known field of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
@@ -77,7 +79,7 @@ impl Field {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
-    /// Returns the field of a column or key with this name. Case, spaces, `-` and `_` do not count.
+    /// Returns the field of a column or key with this name. Case, width, and what separates the words do not count.
     pub(crate) fn titled(title: &str) -> Option<Self> {
         let title = joined(title);
         Self::ALL.into_iter().find(|field| joined(field.name()) == title)
@@ -148,16 +150,6 @@ fn slips_max(name: &str) -> usize {
     }
 }
 
-/// Normalizes a name for comparison: lower case, without spaces, `-` and `_`.
-pub(crate) fn joined(name: &str) -> String {
-    name.trim().to_lowercase().replace([' ', '-', '_'], "")
-}
-
-/// Normalizes the parts of a name that people vary: lower case, and `_` for spaces and `-`.
-fn plain(name: &str) -> String {
-    name.trim().to_lowercase().replace([' ', '-'], "_")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,7 +175,10 @@ mod tests {
             ("negative-prompt", Some(Field::NegativePrompt)),
             ("NegativePrompt", Some(Field::NegativePrompt)),
             ("image url", Some(Field::ImageUrl)),
+            ("Negative.Prompt", Some(Field::NegativePrompt)),
+            ("ｓｅｅｄ", Some(Field::Seed)),
             ("N", Some(Field::N)),
+            ("N.", None),
             ("prompts", None),
             ("", None),
         ] {

@@ -7,10 +7,12 @@ pub mod field_entry;
 pub(crate) mod json;
 pub(crate) mod missing;
 pub(crate) mod one_or_many;
+pub(crate) mod option_titles;
 pub(crate) mod parse;
 pub(crate) mod range;
 pub(crate) mod slips;
 pub(crate) mod synonyms;
+pub(crate) mod title_chars;
 pub mod value;
 pub(crate) mod yes_or_no;
 

@@ -1,7 +1,8 @@
 //! Misspelt names of fields: names that differ from a known one by a typing error, and that are no words of their own.
 
-use crate::manifest::fields::field::{Field, joined};
+use crate::manifest::fields::field::Field;
 use crate::manifest::fields::synonyms::{self, Meaning, certain_names};
+use crate::manifest::fields::title_chars::{is_separator, joined};
 
 /// Words near a name of a field, which people have as names of columns. Singular and plural forms need no row here.
 const OWN_WORDS: [&str; 14] = [
@@ -69,12 +70,12 @@ fn n_slips(written: &str, name: &str) -> Option<usize> {
     Some(strsim::damerau_levenshtein(written, name)).filter(|n_slips| *n_slips <= slips_max)
 }
 
-/// Splits a name into words in lower case: at spaces, `-` and `_`, and before a capital letter that follows a small one.
+/// Splits a name into words in lower case: at separators, and before a capital letter that follows a small one.
 fn words(title: &str) -> impl Iterator<Item = String> {
     let mut words = vec![String::new()];
     let mut was_small = false;
     for c in title.chars() {
-        let is_separator = matches!(c, ' ' | '-' | '_');
+        let is_separator = is_separator(c);
         if is_separator || was_small && c.is_uppercase() {
             words.push(String::new());
         }

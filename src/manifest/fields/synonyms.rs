@@ -1,6 +1,7 @@
 //! Names of our fields in other programs (diffusers, the web UI, Midjourney and others), in English, Chinese and Japanese.
 
-use crate::manifest::fields::field::{Field, META, joined, misspelt};
+use crate::manifest::fields::field::{Field, META, misspelt};
+use crate::manifest::fields::title_chars::joined;
 
 /// What a name of another program means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ struct Synonyms {
 }
 
 /// All synonyms, in lower case and without spaces, `-` and `_`.
-const SYNONYMS: [Synonyms; 14] = [
+const SYNONYMS: [Synonyms; 15] = [
     Synonyms {
         means: Meaning::Field(Field::Prompt),
         certain: "positiveprompt positive 提示词 正面提示词 正向提示词 正面提示 正向提示 ポジティブ プロンプト \
@@ -37,21 +38,21 @@ const SYNONYMS: [Synonyms; 14] = [
     Synonyms {
         means: Meaning::Field(Field::NegativePrompt),
         certain: "negative neg negprompt negativetext negativeprompts ucprompt nprompt negativecaption 反向提示词 \
-            负面提示词 负向提示词 反面提示词 负面提示 反向提示 negativepromptstext negativedescription \
+            负面提示词 负向提示词 反面提示词 负面提示 反向提示 negativepromptstext negativedescription 负面词 反向词 负向词 否定词 ネガティブワード 除外ワード 除外プロンプト \
             ネガティブプロンプト ネガティブ",
-        likely: "uc 不要",
+        likely: "uc 不要 除外",
     },
     Synonyms {
         means: Meaning::Field(Field::Guidance),
         certain: "cfg cfgscale guidancescale cfgvalue truecfg truecfgscale distilledguidance distilledcfgscale \
-            fluxguidance guidancestrength classifierfreeguidance promptguidance 引导系数 提示词引导系数 \
+            fluxguidance guidancestrength cfgs classifierfreeguidance promptguidance 引导系数 提示词引导系数 \
             提示词相关性 引导强度 提示词引导 cfg值 cfg系数 ガイダンススケール cfgスケール",
         likely: "scale",
     },
     Synonyms {
         means: Meaning::Field(Field::Steps),
         certain: "numinferencesteps inferencesteps samplingsteps samplesteps numsteps nsteps diffusionsteps ddimsteps \
-            numsamplingsteps 步数 采样步数 迭代步数 推理步数 生成步数 采样步骤 サンプリング回数 推論ステップ数 \
+            numsamplingsteps 步数 采样步数 迭代步数 推理步数 生成步数 采样步骤 迭代次数 采样次数 ステップ回数 サンプリング回数 推論ステップ数 \
             ステップ数 サンプリングステップ",
         likely: "iterations ステップ",
     },
@@ -63,19 +64,19 @@ const SYNONYMS: [Synonyms; 14] = [
     },
     Synonyms {
         means: Meaning::Width,
-        certain: "imagewidth imgwidth outputwidth widthpx 图片宽度 图像宽度",
-        likely: "width w 宽 宽度 幅",
+        certain: "imagewidth imgwidth outputwidth widthpx 图片宽度 图像宽度 图片宽 图像宽 画像幅",
+        likely: "width w 宽 宽度 幅 横",
     },
     Synonyms {
         means: Meaning::Height,
-        certain: "imageheight imgheight outputheight heightpx 图片高度 图像高度",
-        likely: "height h 高 高度 高さ",
+        certain: "imageheight imgheight outputheight heightpx 图片高度 图像高度 图片高 图像高 画像高さ",
+        likely: "height h 高 高度 高さ 縦",
     },
     Synonyms {
         means: Meaning::Field(Field::Size),
         certain: "imagesize imgsize outputsize imageresolution imagedimensions 图片尺寸 图像尺寸 图片大小 图像大小 \
             画像解像度 画像サイズ",
-        likely: "resolution dimensions dimension 尺寸 分辨率 大小 サイズ 解像度",
+        likely: "widthxheight width×height width*height w×h wxh w*h 宽x高 宽×高 宽*高 幅x高さ 幅×高さ 横×縦 縦×横 resolution dimensions dimension 尺寸 分辨率 大小 サイズ 解像度",
     },
     Synonyms {
         means: Meaning::AspectRatio,
@@ -87,7 +88,7 @@ const SYNONYMS: [Synonyms; 14] = [
         means: Meaning::Field(Field::N),
         certain: "numimages numoutputs numimagesperprompt imagesperprompt nimages numberofimages batchsize batchcount \
             niter numsamples nsamples 图片数量 生成数量 出图数量 numberofoutputs imagecount numofimages numpics \
-            张数 枚数 画像数 生成枚数",
+            张数 枚数 画像数 生成枚数 出图张数 生成张数 生成回数",
         likely: "count repeat repeats samples quantity 数量",
     },
     Synonyms {
@@ -105,6 +106,12 @@ const SYNONYMS: [Synonyms; 14] = [
         certain: "inputimage inputimages initimage referenceimage referenceimages sourceimage refimage refimages \
             inputimageurl controlimage 参考图 参考图片 参照画像 入力画像",
         likely: "image images img 图片 画像",
+    },
+    Synonyms {
+        means: Meaning::Field(Field::Params),
+        certain: "",
+        likely: "parameters extrabody extraparams extraparameters generationparams generationparameters generateparams \
+            genparams",
     },
     Synonyms {
         means: Meaning::Parameter,
@@ -138,6 +145,9 @@ pub(crate) fn of(name: &str) -> Option<(Meaning, bool)> {
         return None;
     }
     let name = joined(bare);
+    if name.is_empty() {
+        return None;
+    }
     let has = |names: &str| names.split(' ').any(|other| other == name);
     SYNONYMS.iter().find_map(|row| match () {
         () if has(row.certain) => Some((row.means, true)),
@@ -197,7 +207,7 @@ mod tests {
         let mut seen = BTreeSet::new();
         let all = SYNONYMS
             .iter()
-            .flat_map(|row| row.certain.split(' ').chain(row.likely.split(' ').filter(|name| !name.is_empty())))
+            .flat_map(|row| row.certain.split(' ').chain(row.likely.split(' ')).filter(|name| !name.is_empty()))
             .chain(OTHERS.iter().map(|(word, _)| *word));
         for name in all {
             assert_eq!(joined(name), name, "{name}");

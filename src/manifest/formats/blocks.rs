@@ -9,6 +9,7 @@ use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::entry::Entry;
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::field_entry::FieldEntry;
+use crate::manifest::fields::synonyms::{self, Meaning};
 use crate::manifest::fields::value::UnparsedValue;
 use crate::manifest::formats::columns::ColumnOptions;
 use crate::manifest::formats::format::{EntrySource, Format, FormatInput, Opened};
@@ -16,21 +17,23 @@ use crate::manifest::input::encoding::Unreadable;
 use crate::manifest::input::hashing_reader::HashingReader;
 use crate::manifest::input::lines::{LineReader, ReadLine};
 use crate::manifest::input::text::ManifestInput;
+use crate::manifest::lints;
 use crate::manifest::lists::ListFiles;
 
 /// Limit on a block in bytes. No provider accepts a prompt of this length.
 const BLOCK_BYTES_MAX: usize = 1 << 20;
 
-/// Labels before a prompt and before a negative prompt, in lower case.
-const LABELS: [(&str, Field); 7] = [
-    ("positive", Field::Prompt),
-    ("positive prompt", Field::Prompt),
-    ("prompt", Field::Prompt),
-    ("negative", Field::NegativePrompt),
-    ("negative prompt", Field::NegativePrompt),
-    ("negative_prompt", Field::NegativePrompt),
-    ("neg", Field::NegativePrompt),
+/// Labels that only a text of both prompts has, besides the names of their fields here and in other programs.
+const LABELS: [(&str, Field); 5] = [
+    ("正面", Field::Prompt),
+    ("正向", Field::Prompt),
+    ("负面", Field::NegativePrompt),
+    ("负向", Field::NegativePrompt),
+    ("反向", Field::NegativePrompt),
 ];
+
+/// Longest label in bytes.
+const LABEL_BYTES_MAX: usize = 60;
 
 /// Blocks of text.
 pub(crate) struct Blocks;
@@ -66,8 +69,9 @@ impl Format for Blocks {
                 .warnings
                 .push(Location::File, wrong(what, "write a line of `---` between prompts to have blank lines in them"));
         }
+        let is_verbatim = input.is_verbatim;
         let (lines, n_blocks) = (LineReader::new(input.text(findings)?), 0);
-        Ok(Opened::entries(BlockEntries { lines, has_rules, n_blocks }))
+        Ok(Opened::entries(BlockEntries { lines, has_rules, is_verbatim, n_blocks }))
     }
 }
 
@@ -94,6 +98,8 @@ fn has_rules(input: ManifestInput) -> io::Result<bool> {
 struct BlockEntries {
     lines: LineReader<ManifestInput>,
     has_rules: bool,
+    /// Records that all lines without a label are text.
+    is_verbatim: bool,
     n_blocks: u64,
 }
 
@@ -105,7 +111,7 @@ struct Part {
     text: String,
 }
 
-/// Parts of a block, or the line and the mistake of a block that is too long.
+/// Parts of a block, or the line and the first mistake of a block.
 type Block = Result<Vec<Part>, (u64, Issue)>;
 
 impl BlockEntries {
@@ -113,6 +119,7 @@ impl BlockEntries {
     fn next_block(&mut self) -> io::Result<Option<Block>> {
         let mut parts: Vec<Part> = Vec::new();
         let mut bytes = Vec::new();
+        let mut mistake = None;
         loop {
             bytes.clear();
             let got = self.lines.next_line(&mut bytes)?;
@@ -121,7 +128,7 @@ impl BlockEntries {
             if got == ReadLine::End || is_separator {
                 parts.retain(|part| part.field != Field::Prompt || !part.text.trim().is_empty());
                 match got {
-                    _ if !parts.is_empty() => return Ok(Some(Ok(parts))),
+                    _ if !parts.is_empty() || mistake.is_some() => return Ok(Some(mistake.map_or(Ok(parts), Err))),
                     ReadLine::End => return Ok(None),
                     ReadLine::Line | ReadLine::TooLong => continue,
                 }
@@ -132,6 +139,9 @@ impl BlockEntries {
                 return Ok(Some(Err((line, wrong("this block is longer than 1 MiB", remedy)))));
             }
             let text = String::from_utf8(mem::take(&mut bytes)).map_err(|_| Unreadable::NotUtf8)?;
+            if !self.is_verbatim && mistake.is_none() {
+                mistake = lints::foreign_line(&text).map(|wrong| (line, wrong));
+            }
             match (labelled(&text), parts.last_mut()) {
                 (Some((field, text)), _) => parts.push(Part { field, line, text: text.to_owned() }),
                 (None, Some(part)) => {
@@ -147,9 +157,13 @@ impl BlockEntries {
 
 /// Splits a line into its label and the text after it. `None` if it has no label of ours.
 fn labelled(line: &str) -> Option<(Field, &str)> {
-    let (label, text) = line.split_once([':', '：'])?;
-    let label = label.trim().to_lowercase();
-    LABELS.iter().find(|(other, _)| *other == label).map(|(_, field)| (*field, text))
+    let (label, text) = line.split_once([':', '：']).filter(|(label, _)| label.len() <= LABEL_BYTES_MAX)?;
+    let known = LABELS.iter().find(|(other, _)| *other == label.trim()).map(|(_, field)| *field);
+    let field = known.or_else(|| Field::titled(label)).or_else(|| match synonyms::of(label) {
+        Some((Meaning::Field(field), true)) => Some(field),
+        _ => None,
+    })?;
+    matches!(field, Field::Prompt | Field::NegativePrompt).then_some((field, text))
 }
 
 /// Makes an entry of the parts of a block.

@@ -1,10 +1,13 @@
 //! Column mapping: assigns the columns of a table, or the keys of an object, to fields by their names.
 
 use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, wrong};
-use crate::manifest::fields::field::{Field, joined, misspelt};
+use crate::manifest::fields::field::{Field, misspelt};
+use crate::manifest::fields::option_titles::{as_option, as_word, listed};
 use crate::manifest::fields::slips;
 use crate::manifest::fields::synonyms::{self, Meaning, nearest};
+use crate::manifest::fields::title_chars::joined;
 use crate::manifest::fields::value::shown_text;
+use crate::manifest::formats::nested;
 use crate::manifest::formats::sides::Side;
 use crate::model::escape::excerpt;
 
@@ -34,6 +37,12 @@ impl ColumnOptions {
         let id = self.id.iter().map(|name| ("--id-col", name.as_str()));
         let maps = self.maps.iter().map(|(name, _)| ("--map", name.as_str()));
         prompt.chain(id).chain(maps).chain(self.carried.iter().map(|name| ("--carry", name.as_str())))
+    }
+
+    /// Returns whether the user wants the column with this title, or the object around it, to be carried through.
+    pub(crate) fn carries(&self, title: &str) -> bool {
+        let is_inside = |name: &str| title.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.carried.iter().any(|name| joined(name) == joined(title) || is_inside(name))
     }
 
     /// Returns whether the other titles of the table or object decide what this title means.
@@ -121,7 +130,7 @@ pub(crate) fn title(i: usize, written: &str) -> String {
     }
 }
 
-/// Returns whether an option's `name` means this title. An exact match wins. Without one, case, spaces, `-` and `_` do not count.
+/// Returns whether an option's `name` means this title. An exact match wins. Without one, case, width, and what separates the words do not count.
 fn is_meant<'a>(title: &str, name: &str, mut titles: impl Iterator<Item = &'a str>) -> bool {
     let name = name.trim();
     title == name || joined(title) == joined(name) && titles.all(|title| title != name)
@@ -149,24 +158,45 @@ pub(crate) fn no_prompt_column(titles: &[String]) -> Issue {
             format!("write it as CSV, without the bars and the row of dashes: {}", excerpt(&cells.join(","), 80));
         return wrong("this is a Markdown table", remedy);
     }
+    if let [title] = titles
+        && let Some(wrong) = other_separator(title)
+    {
+        return wrong;
+    }
     let remedy = match meant_for_prompt(titles.iter().map(String::as_str)) {
-        Some(title) => format!("if it is {}, rename that column or run with --prompt-col {title:?}", shown_text(title)),
+        Some(title) => {
+            format!("if it is {}, rename that column or run with --prompt-col {}", shown_text(title), as_word(title))
+        }
         None => format!("name it with --prompt-col NAME; the header has {}", listed(titles)),
     };
     wrong("no column is called `prompt`", remedy)
 }
 
-/// Finds a title that probably means the prompt.
-pub(crate) fn meant_for_prompt<'a>(mut titles: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    titles.find(|title| nearest(title, [Field::Prompt.name()]).is_some())
+/// Separators that a table may have between its cells instead of commas, what is there, and the remedy.
+const SEPARATORS: [(char, &str, &str); 6] = [
+    (',', "quotes around each whole line", "remove them: sed -E 's/^\"(.*)\"$/\\1/' OLD > NEW"),
+    ('，', "full-width commas between the cells", "write commas: sed 's/，/,/g' OLD > NEW"),
+    ('、', "ideographic commas between the cells", "write commas: sed 's/、/,/g' OLD > NEW"),
+    ('；', "full-width semicolons between the cells", "write semicolons: sed 's/；/;/g' OLD > NEW"),
+    ('|', "bars between the cells", "write commas: sed 's/|/,/g' OLD > NEW, with quotes around cells that hold commas"),
+    (';', "semicolons between the cells", "name the file .csv, or write tabs: sed 's/;/\\t/g' OLD > NEW"),
+];
+
+/// Returns the mistake for a header whose only title is several, of which one is that of the prompt.
+fn other_separator(title: &str) -> Option<Issue> {
+    let is_prompt = |part: &str| {
+        Field::titled(part) == Some(Field::Prompt)
+            || matches!(synonyms::of(part), Some((Meaning::Field(Field::Prompt), true)))
+    };
+    let (_, what, remedy) =
+        SEPARATORS.iter().find(|(sign, ..)| title.contains(*sign) && title.split(*sign).any(is_prompt))?;
+    Some(wrong(format!("the table has one column, {}: there are {what}", shown_text(title)), *remedy))
 }
 
-/// Lists the first few titles for a message.
-pub(crate) fn listed(titles: &[impl AsRef<str>]) -> String {
-    const SHOWN_MAX: usize = 8;
-    let shown: Vec<String> = titles.iter().take(SHOWN_MAX).map(|title| shown_text(title.as_ref())).collect();
-    let more = if titles.len() > SHOWN_MAX { ", ..." } else { "" };
-    format!("{}{more}", shown.join(", "))
+/// Finds a title that probably means the prompt.
+pub(crate) fn meant_for_prompt<'a>(mut titles: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = |title: &'a str| nested::inner(title, None).unwrap_or(title);
+    titles.find(|title| nearest(name(title), [Field::Prompt.name()]).is_some())
 }
 
 /// Reports a passthrough column whose name means a parameter elsewhere, or looks like a misspelt field.
@@ -178,7 +208,7 @@ pub(crate) fn lint(
     is_given: impl Fn(&Column) -> bool,
     findings: &mut PassDiagnostics,
 ) -> Option<Undecided> {
-    if names.carried.iter().any(|name| joined(name) == joined(title)) {
+    if names.carries(title) {
         return None;
     }
     let shown = shown_text(title);
@@ -186,10 +216,14 @@ pub(crate) fn lint(
     let option = as_option(title);
     let map_or_carry =
         |field: &str| format!("add --map {option}={field} if it is meant so, or --carry {option} if it is not");
-    let slip = || slips::meaning(title).map(|means| (means, true));
+    let inner = nested::inner(title, names.prompt_name());
+    let name = inner.unwrap_or(title);
+    let ours = || inner.and_then(nested::field).map(|field| (Meaning::Field(field), true));
+    let slip = || slips::meaning(name).map(|means| (means, true));
     // A slip is never a name that another program has.
-    let is_slip = synonyms::of(title).is_none();
-    let Some((means, is_certain)) = synonyms::of(title).or_else(slip) else {
+    let known = synonyms::of(name).or_else(ours);
+    let is_slip = known.is_none();
+    let Some((means, is_certain)) = known.or_else(slip) else {
         if let Some(near) = near_field(title) {
             findings.warnings.push(place, wrong(carried, map_or_carry(near)));
         }
@@ -218,7 +252,7 @@ pub(crate) fn lint(
             (has_size(), "size", remedy)
         }
         Meaning::Parameter => {
-            let remedy = format!("write it in a column `params`, as {{\"{title}\": ..}}, or add {keep} meant so");
+            let remedy = format!("write it in a column `params`, as {{\"{name}\": ..}}, or add {keep} meant so");
             (is_given(&Column::Known(Field::Params)), "params", remedy)
         }
     };
@@ -246,16 +280,13 @@ fn near_field(title: &str) -> Option<&'static str> {
 
 /// Returns whether a passthrough column of this name may be refused, because it means a parameter in other programs, or is a misspelt field.
 pub(crate) fn is_refused(title: &str) -> bool {
-    let slip = || slips::meaning(title).map(|means| (means, true));
-    match synonyms::of(title).or_else(slip) {
+    let inner = nested::inner(title, None);
+    let name = inner.unwrap_or(title);
+    let ours = || inner.and_then(nested::field).map(|field| (Meaning::Field(field), true));
+    let slip = || slips::meaning(name).map(|means| (means, true));
+    match synonyms::of(name).or_else(ours).or_else(slip) {
         None | Some((Meaning::Field(Field::Prompt), _)) => false,
         Some((Meaning::Width | Meaning::Height, _)) => true,
         Some((_, is_certain)) => is_certain,
     }
-}
-
-/// Returns a title as a shell needs it in an option.
-pub(crate) fn as_option(title: &str) -> String {
-    let is_plain = title.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
-    if is_plain { title.to_owned() } else { format!("{title:?}") }
 }

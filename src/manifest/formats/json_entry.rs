@@ -9,15 +9,16 @@ use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, Span, wrong
 use crate::manifest::entry::Entry;
 use crate::manifest::expand::options;
 use crate::manifest::expand::options::{EXPAND, ExpandMode, ExpandOptions};
-use crate::manifest::fields::field::{Field, META, joined};
+use crate::manifest::fields::field::{Field, META};
 use crate::manifest::fields::field_entry::{FieldEntry, FieldValue, Item, Spanned, is_axis};
 use crate::manifest::fields::json;
+use crate::manifest::fields::option_titles::{as_option, as_word, listed};
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::manifest::formats::columns::{Column, ColumnOptions};
 use crate::manifest::formats::json_object::{RawPair, explain, extra, given_twice, meta, pairs, without_place};
 use crate::manifest::formats::sides::Sides;
 use crate::manifest::formats::unclear::UnclearColumns;
-use crate::manifest::formats::{columns, json_object, json_shapes};
+use crate::manifest::formats::{columns, json_object, json_shapes, nested};
 use crate::manifest::input::encoding::n_line_ends;
 use crate::manifest::lints::joined_file;
 
@@ -41,6 +42,8 @@ pub(crate) struct ObjectReader {
     names: ColumnOptions,
     unit: Unit,
     columns: HashMap<String, Column>,
+    /// Keys inside objects about which a message was given or is not needed.
+    nested: HashSet<String>,
     unclear: UnclearColumns,
 }
 
@@ -55,7 +58,8 @@ pub(crate) struct Piece<'a> {
 
 impl ObjectReader {
     pub(crate) fn new(names: ColumnOptions, unit: Unit) -> Self {
-        Self { names, unit, columns: HashMap::new(), unclear: UnclearColumns::default() }
+        let (columns, nested) = (HashMap::new(), HashSet::new());
+        Self { names, unit, columns, nested, unclear: UnclearColumns::default() }
     }
 
     /// Parses a value, which is an object or a prompt. Returns `None` if it has a mistake.
@@ -112,6 +116,7 @@ impl ObjectReader {
         let pairs = &pairs[..];
         let mut carried = Carried::default();
         let mut sides = Sides::default();
+        let mut inside = Vec::new();
         for (i, RawPair { name, value }) in pairs.iter().enumerate() {
             let place = line.place(value);
             let title = columns::title(i, name);
@@ -123,7 +128,10 @@ impl ObjectReader {
                 meta(value).and_then(|parts| parts.into_iter().try_for_each(|(name, text)| carried.add(name, text)))
             } else {
                 match self.column(&title, pairs, place, findings) {
-                    Column::Extra(title) => carried.add(title, extra(value)),
+                    Column::Extra(title) => {
+                        self.look_inside(&title, value, (line, pairs), &mut inside, findings);
+                        carried.add(title, extra(value))
+                    }
                     Column::Side(side) => {
                         sides.add(side, &extra(value), place);
                         Ok(())
@@ -137,9 +145,8 @@ impl ObjectReader {
             };
             taken.unwrap_or_else(|wrong| findings.mistakes.push(place, wrong));
         }
-        let text =
-            |title: &str| carried.list.iter().find(|(name, _)| name == title).map_or("", |(_, text)| text.as_str());
-        self.unclear.see(text);
+        let all = || carried.list.iter().chain(&inside);
+        self.unclear.see(|title| all().find(|(name, _)| name == title).map_or("", |(_, text)| text.as_str()));
         match sides.size(&entry.given) {
             Ok(size) => entry.given.extend(size),
             Err((place, wrong)) => findings.mistakes.push(place, wrong),
@@ -150,6 +157,44 @@ impl ObjectReader {
         }
         entry.extras = carried.list;
         (findings.mistakes.n() == n_mistakes).then_some(entry)
+    }
+
+    /// Reports the parameters in an object that is carried through, once for each key. Adds the values in it to `inside`.
+    fn look_inside(
+        &mut self,
+        title: &str,
+        value: &RawValue,
+        (line, pairs): (Piece, &[RawPair]),
+        inside: &mut Vec<(String, String)>,
+        findings: &mut PassDiagnostics,
+    ) {
+        if !value.get().starts_with('{') || self.names.carries(title) {
+            return;
+        }
+        if !nested::is_container(title, self.names.prompt_name()) {
+            let is_mapped = |name: &str| name.strip_prefix(title).is_some_and(|rest| rest.starts_with('.'));
+            let is_new = !self.names.named().any(|(_, name)| is_mapped(name)) && self.is_new_inside(title);
+            let issue = is_new.then(|| nested::warning("key", title, value.get())).flatten();
+            return issue.into_iter().for_each(|wrong| findings.warnings.push(line.place(value), wrong));
+        }
+        let titles = pairs.iter().map(|pair| pair.name.trim());
+        for RawPair { name: title, value } in nested::pairs(title, value.get(), self.names.prompt_name()) {
+            let is_named = titles.clone().any(|other| other == title);
+            if !is_named && self.is_new_inside(&title) {
+                let place = line.place(value);
+                let is_given =
+                    |column: &Column| titles.clone().any(|title| Column::of(title, &self.names, &titles) == *column);
+                if let Some(undecided) = columns::lint("key", (&title, place), &self.names, is_given, findings) {
+                    self.unclear.add(undecided, &title, as_option(&title), place);
+                }
+            }
+            inside.push((title, extra(value)));
+        }
+    }
+
+    /// Notes a key inside an object. Returns whether it is the first of its name.
+    fn is_new_inside(&mut self, title: &str) -> bool {
+        self.nested.len() < REMEMBERED_MAX && self.nested.insert(title.to_owned())
     }
 
     /// Returns the meaning of a key. Warnings about a key are given where it first occurs.
@@ -163,7 +208,7 @@ impl ObjectReader {
             let is_given =
                 |column: &Column| titles.clone().any(|title| Column::of(title, &self.names, &titles) == *column);
             if let Some(undecided) = columns::lint("key", (title, place), &self.names, is_given, findings) {
-                self.unclear.add(undecided, title, columns::as_option(title), place);
+                self.unclear.add(undecided, title, as_option(title), place);
             }
         }
         if self.columns.len() < REMEMBERED_MAX && !self.names.depends_on_others(title) {
@@ -269,7 +314,7 @@ fn value_of<'a>(pairs: &[RawPair<'a>], key: &str) -> Option<&'a RawValue> {
 /// Adds the values inside objects that options name, such as `body.prompt`.
 fn add_nested(pairs: &mut Vec<RawPair>, names: &ColumnOptions) {
     for (_, name) in names.named().filter(|(_, name)| name.contains('.')) {
-        if pairs.iter().any(|pair| joined(&pair.name) == joined(name)) {
+        if pairs.iter().any(|pair| pair.name == *name) {
             continue;
         }
         let mut keys = name.split('.');
@@ -301,7 +346,7 @@ fn no_prompt(pairs: &[RawPair], names: &ColumnOptions, unit: Unit) -> Issue {
     }
     let what = "this object has no `prompt`";
     match columns::meant_for_prompt(keys()) {
-        Some(name) => wrong(what, format!("if it is {}, run with --prompt-col {name:?}", shown_text(name))),
+        Some(name) => wrong(what, format!("if it is {}, run with --prompt-col {}", shown_text(name), as_word(name))),
         None => wrong(what, format!("describe the image, or name its key with --prompt-col NAME{}", texts_of(pairs))),
     }
 }
@@ -310,7 +355,7 @@ fn no_prompt(pairs: &[RawPair], names: &ColumnOptions, unit: Unit) -> Issue {
 fn texts_of(pairs: &[RawPair]) -> String {
     let texts = pairs.iter().filter(|pair| pair.value.get().starts_with('"') && pair.value.get().len() > 2);
     let texts: Vec<&str> = texts.map(|pair| pair.name.as_str()).collect();
-    if texts.is_empty() { String::new() } else { format!("; its texts are {}", columns::listed(&texts)) }
+    if texts.is_empty() { String::new() } else { format!("; its texts are {}", listed(&texts)) }
 }
 
 /// Reads the value of a field, or its list of values to expand. Returns `None` for null, except for a prompt.

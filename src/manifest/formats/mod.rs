@@ -14,6 +14,7 @@ mod json_items;
 mod json_object;
 mod json_shapes;
 mod jsonl;
+mod nested;
 mod row_lints;
 mod sides;
 mod table;

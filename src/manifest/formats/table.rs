@@ -7,6 +7,7 @@ use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, PassDiagnost
 use crate::manifest::entry::Entry;
 use crate::manifest::fields::field::{Field, META};
 use crate::manifest::fields::field_entry::FieldEntry;
+use crate::manifest::fields::option_titles::as_option;
 use crate::manifest::fields::parse;
 use crate::manifest::fields::value::{UnparsedValue, shown_text};
 use crate::manifest::formats::cells::{BadRow, Cell, Row};
@@ -241,7 +242,7 @@ fn columns_of(
         if let Column::Extra(title) = column {
             let is_given = |column: &Column| columns.contains(column);
             if let Some(undecided) = columns::lint("column", (title, place(i)), names, is_given, findings) {
-                unclear.add(undecided, title, columns::as_option(title), place(i));
+                unclear.add(undecided, title, as_option(title), place(i));
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::manifest::fields::field::Field;
 use crate::manifest::fields::parse::is_repo_id;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::formats::columns::Undecided;
+use crate::manifest::formats::nested;
 use crate::manifest::formats::sides::{UnusedSides, is_size_of_image};
 
 /// Column that the user neither mapped nor carried.
@@ -78,6 +79,7 @@ fn fits(field: Field, text: &str) -> bool {
     match field {
         Field::Size => is_size_of_image(text),
         Field::Model => is_repo_id(text),
+        Field::Params => nested::has_parameters(text),
         // A number may be a number of anything, and an address the picture that a caption describes.
         _ => false,
     }

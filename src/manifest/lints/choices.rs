@@ -1,7 +1,8 @@
 //! Columns that say which rows are wanted, such as `active` or `done`. They are carried through like any other column, with a warning.
 
 use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
-use crate::manifest::fields::field::joined;
+use crate::manifest::fields::option_titles::{as_option, as_word};
+use crate::manifest::fields::title_chars::joined;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::fields::yes_or_no::meaning;
 
@@ -102,11 +103,12 @@ impl ChoiceColumns {
             let value = values.join(",");
             let shown: Vec<_> = values.iter().map(|value| shown_text(value)).collect();
             let option = as_option(&title);
+            let condition = |sign: &str| as_word(&format!("{title}{sign}{value}"));
             let remedy = match yes {
                 Yes::Out => format!("add --map {option}=skip to leave those rows out"),
                 Yes::In if n_yes == n_rows => continue,
-                Yes::In => format!("add --where '{title}={value}' to run only those rows"),
-                Yes::Done => format!("add --where '{title}!={value}' to leave those rows out"),
+                Yes::In => format!("add --where {} to run only those rows", condition("=")),
+                Yes::Done => format!("add --where {} to leave those rows out", condition("!=")),
             };
             let s = if n_yes == 1 { "" } else { "s" };
             let what = format!(
@@ -117,11 +119,6 @@ impl ChoiceColumns {
             findings.warnings.push(place, wrong(what, format!("{remedy}, or --carry {option} if all are meant")));
         }
     }
-}
-
-/// Returns a title as a shell needs it in an option.
-fn as_option(title: &str) -> String {
-    if title.contains([' ', '\'', '"']) { format!("{title:?}") } else { title.to_owned() }
 }
 
 fn is_done(text: &str) -> bool {

@@ -1,18 +1,22 @@
 //! Lints of the entries of a manifest, one after the other, and of all of them together at the end.
 
+use std::collections::BTreeMap;
+
 use crate::manifest::diagnostics::{Location, PassDiagnostics};
-use crate::manifest::fields::field::{Field, joined};
+use crate::manifest::fields::field::Field;
 use crate::manifest::fields::field_entry::FieldEntry;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
+use crate::manifest::fields::title_chars::joined;
 use crate::manifest::fields::{Fields, Text};
 use crate::manifest::lints::choices::ChoiceColumns;
 use crate::manifest::lints::foreign_texts::ForeignTexts;
 use crate::manifest::lints::linted_format::LintedFormat;
 use crate::manifest::lints::placeholders::Placeholders;
+use crate::manifest::lints::row_numbers::RowNumbers;
 use crate::manifest::lints::seeds::SeedCounts;
 use crate::manifest::lints::signs::Signs;
 use crate::manifest::lints::totals::TotalRows;
-use crate::manifest::lints::{damage, guards, infotext, words};
+use crate::manifest::lints::{damage, fills, guards, infotext, words};
 
 /// State of the lints in one pass over a manifest.
 #[derive(Debug, Default)]
@@ -23,6 +27,10 @@ pub(crate) struct EntryLints {
     seeds: SeedCounts,
     choices: ChoiceColumns,
     totals: TotalRows,
+    /// `None` if the user has said what `n` means.
+    row_numbers: Option<RowNumbers>,
+    /// Columns that are filled into prompts and are empty in some entries: the first of these, and their number.
+    empty: BTreeMap<String, (Location, u64)>,
     /// Columns about which the user has decided.
     decided: Vec<String>,
     format: LintedFormat,
@@ -33,6 +41,25 @@ impl EntryLints {
     pub(crate) fn new(is_verbatim: bool, is_folding_seeds: bool, format: LintedFormat, decided: Vec<String>) -> Self {
         let texts = (!is_verbatim).then(ForeignTexts::default);
         Self { texts, seeds: SeedCounts::new(is_folding_seeds), decided, format, ..Self::default() }
+    }
+
+    /// Looks for a column `n` that numbers the rows.
+    pub(crate) fn seek_row_numbers(&mut self) {
+        self.row_numbers = self.format.has_columns.then(RowNumbers::default);
+    }
+
+    /// Looks at the number of images of an entry.
+    pub(crate) fn see_number(&mut self, n: Option<u32>, place: Location) {
+        if let Some(numbers) = &mut self.row_numbers {
+            numbers.see(n, place);
+        }
+    }
+
+    /// Looks at a column that is filled into the prompt of an entry.
+    pub(crate) fn see_fill(&mut self, name: &str, text: &str, entry: Location, findings: &mut PassDiagnostics) {
+        if !self.is_verbatim() && fills::report_column(name, text, entry, findings) {
+            self.empty.entry(name.to_owned()).or_insert((entry, 0)).1 += 1;
+        }
     }
 
     /// Returns whether texts are read as they are.
@@ -118,6 +145,12 @@ impl EntryLints {
     pub(crate) fn finish(self, findings: &mut PassDiagnostics) {
         self.seeds.finish(findings);
         self.choices.finish(findings);
+        if let Some(numbers) = &self.row_numbers {
+            numbers.finish(findings);
+        }
+        for (name, (place, n)) in &self.empty {
+            findings.warnings.push(*place, fills::empty_column(name, *n));
+        }
         self.placeholders.finish(self.format.has_columns, findings);
         self.totals.finish(findings);
         if let Some(texts) = self.texts {

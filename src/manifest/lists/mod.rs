@@ -1,7 +1,7 @@
 //! List files in the manifest's folder: the values of a field or a var, and wildcards.
 //!
-//! A list has one text per line, exactly as written. For vars, it may also be a column of a table. Blank lines and lines that begin with `#` are skipped. Each file is read once and hashed, so a
-//! change in a list file changes the manifest's fingerprint.
+//! A list has one text per line, exactly as written. For vars, it may also be a column of a table. Blank lines are skipped, and so are comments, which begin with `#` and
+//! white space. Each file is read once and hashed, so a change in a list file changes the manifest's fingerprint.
 
 mod folders;
 mod pictures;
@@ -55,6 +55,8 @@ pub struct ListFiles {
     /// Names of the existing wildcards. `None` before they are first needed.
     names: Option<Result<Arc<[String]>, Issue>>,
     pictures: PictureNames,
+    /// Warnings about the files that were read.
+    warnings: Vec<Issue>,
     n_bytes: u64,
     hasher: blake3::Hasher,
 }
@@ -64,7 +66,8 @@ impl ListFiles {
     pub(crate) fn new(folder: PathBuf, allowed: &[PathBuf]) -> Self {
         let folders = AllowedFolders::new(&folder, allowed);
         let (read, pictures) = (BTreeMap::new(), PictureNames::default());
-        Self { folder, folders, read, names: None, pictures, n_bytes: 0, hasher: blake3::Hasher::new() }
+        let (warnings, hasher) = (Vec::new(), blake3::Hasher::new());
+        Self { folder, folders, read, names: None, pictures, warnings, n_bytes: 0, hasher }
     }
 
     /// Returns the texts of a file, at least one. `name` is relative to the manifest's folder.
@@ -124,9 +127,17 @@ impl ListFiles {
 
     fn read(&mut self, name: &str) -> Result<ListTexts, Issue> {
         let bytes = self.bytes_of(name)?;
-        let texts = texts(&shown_text(name), &bytes)?;
+        let shown = shown_text(name);
+        let text = decoded(&shown, &bytes)?;
+        let texts = texts(&shown, &text)?;
+        self.warnings.extend(text_with_hash(&shown, &text));
         self.note(name, &bytes);
         Ok(texts)
+    }
+
+    /// Reports what is doubtful in the files that were read.
+    pub(crate) fn finish(&mut self, warnings: &mut DiagnosticList) {
+        self.warnings.drain(..).for_each(|wrong| warnings.push(Location::File, wrong));
     }
 
     /// Returns the mistake for a file of the manifest's folder that a link leads out of it.
@@ -243,16 +254,38 @@ fn decoded<'a>(shown: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Issue> {
     })
 }
 
-fn texts(shown: &str, bytes: &[u8]) -> Result<ListTexts, Issue> {
-    let text = decoded(shown, bytes)?;
-    let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    let is_text = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let texts: Vec<_> = lines.filter(is_text).take(TEXTS_MAX + 1).map(str::to_owned).collect();
+/// Splits a list into its lines. A line end may be that of Windows.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line))
+}
+
+/// Returns whether a line is a comment: `#` and white space, or nothing but `#`. A colour or a hashtag is a text.
+fn is_comment(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with('#') && line.trim_start_matches('#').chars().next().is_none_or(char::is_whitespace)
+}
+
+fn texts(shown: &str, text: &str) -> Result<ListTexts, Issue> {
+    let is_text = |line: &&str| !line.trim().is_empty() && !is_comment(line);
+    let texts: Vec<_> = lines(text).filter(is_text).take(TEXTS_MAX + 1).map(str::to_owned).collect();
     match texts.len() {
         0 => Err(wrong(format!("the list {shown} has no texts"), "write one per line")),
         n if n > TEXTS_MAX => Err(wrong(format!("the list {shown} has more than {TEXTS_MAX} texts"), too_many())),
         _ => Ok(texts.into()),
     }
+}
+
+/// Returns the warning about the first text that begins with `#`, and that other programs may read as a comment. Colours are none.
+fn text_with_hash(shown: &str, text: &str) -> Option<Issue> {
+    let is_colour =
+        |text: &str| matches!(text.len(), 3 | 4 | 6 | 8) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_doubtful = |line: &str| {
+        line.trim_start().strip_prefix('#').is_some_and(|rest| !is_comment(line) && !is_colour(rest.trim_end()))
+    };
+    let (number, line) = (1..).zip(lines(text)).find(|(_, line)| is_doubtful(line))?;
+    let what =
+        format!("line {number} of the list {shown}, {}, is a text, although it begins with `#`", shown_text(line));
+    Some(wrong(what, "write a space after the `#` if it is meant as a comment"))
 }
 
 fn too_many() -> String {

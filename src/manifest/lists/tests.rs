@@ -26,9 +26,30 @@ fn words(result: Result<ListTexts, Issue>) -> String {
 
 #[test]
 fn each_line_is_a_text_exactly() {
+    let folder = folder(&[(
+        "a.txt",
+        "\u{feff}cat\r\n\r\n \t\n# no\n  # nor this\n#\n##\n#\tnor this\n#ff0000\n#tag\n  dog  \n猫\n\nno # comment"
+            .as_bytes(),
+    )]);
+    assert_eq!(
+        *lists(&folder).of_file("a.txt").expect("it is good"),
+        ["cat", "#ff0000", "#tag", "  dog  ", "猫", "no # comment"]
+    );
+}
+
+/// Goal: a line that may be a comment elsewhere is not sent without a word. Method: hashtags, and colours alone.
+#[test]
+fn texts_that_begin_with_a_hash_are_named_once() {
     let folder =
-        folder(&[("a.txt", "\u{feff}cat\r\n\r\n \t\n# no\n  # nor this\n  dog  \n猫\n\nno # comment".as_bytes())]);
-    assert_eq!(*lists(&folder).of_file("a.txt").expect("it is good"), ["cat", "  dog  ", "猫", "no # comment"]);
+        folder(&[("tags.txt", b"# mine\nink\n#hashtag art\n#other"), ("colours.txt", b"#ff0000\n#0F0 \n#\nteal")]);
+    let mut lists = lists(&folder);
+    for name in ["colours.txt", "tags.txt", "tags.txt"] {
+        lists.of_file(name).expect("it is good");
+    }
+    let mut warnings = DiagnosticList::default();
+    lists.finish(&mut warnings);
+    let told: Vec<_> = warnings.list().iter().map(|warning| warning.what.as_str()).collect();
+    assert_eq!(told, ["line 3 of the list `tags.txt`, `#hashtag art`, is a text, although it begins with `#`"]);
 }
 
 #[test]

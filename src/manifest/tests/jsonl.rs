@@ -89,7 +89,7 @@ fn lines_that_cannot_be_used_are_all_told() {
                      write width and height in pixels, from 64x64 to 2048x2048, for example 1024x768",
                     "p:2: `prompt` is null, not text; write the text, in quotes if it is meant to be the word null",
                     "p:3: `prompt` is the number 7, not text; put it in quotes: prompt: \"7\"",
-                    "p:4: this object has no `prompt`; if it is `caption`, run with --prompt-col \"caption\"",
+                    "p:4: this object has no `prompt`; if it is `caption`, run with --prompt-col caption",
                     "p:5: this object has no `prompt`; describe the image, or name its key with --prompt-col NAME",
                     "p:6: this line is the number 7, not an object; \
                      write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}",

@@ -78,13 +78,13 @@ fn headers_that_cannot_be_used_are_refused() {
             (
                 "\npromt,size\na,64x64\n",
                 &[
-                    "p:2: no column is called `prompt`; if it is `promt`, rename that column or run with --prompt-col \"promt\"",
+                    "p:2: no column is called `prompt`; if it is `promt`, rename that column or run with --prompt-col promt",
                 ],
             ),
             (
                 "file,caption\na,b\n",
                 &[
-                    "p:1: no column is called `prompt`; if it is `caption`, rename that column or run with --prompt-col \"caption\"",
+                    "p:1: no column is called `prompt`; if it is `caption`, rename that column or run with --prompt-col caption",
                 ],
             ),
             (
@@ -95,7 +95,7 @@ fn headers_that_cannot_be_used_are_refused() {
             (
                 "caption;size\na;64x64\n",
                 &[
-                    "p:1: no column is called `prompt`; if it is `caption`, rename that column or run with --prompt-col \"caption\"",
+                    "p:1: no column is called `prompt`; if it is `caption`, rename that column or run with --prompt-col caption",
                 ],
             ),
             (
