@@ -160,7 +160,7 @@ impl EntryValidator {
             let columns = (ways.text_mode() == TextMode::Literal).then_some(&extras[..]);
             self.lints.see(&own, columns, model_place.unwrap_or(entry.place), findings);
             self.lints.see_number(own.n, entry.place);
-            random_seed.into_iter().for_each(|place| self.lints.add_random_seed(place));
+            self.lints.add_random_seeds(random_seed);
         }
         let is_default = own.model.is_none() && self.shared.is_default_model;
         let mut fields = own.or(&self.shared.fields);

@@ -49,9 +49,7 @@ impl SharedDefaults {
     /// Checks the texts of all layers.
     pub(super) fn see(&self, lints: &mut EntryLints, findings: &mut PassDiagnostics) {
         lints.see(&self.fields, None, self.model_place.unwrap_or(Location::CommandLine), findings);
-        if let Some(place) = self.random_seed {
-            lints.add_random_seed(place);
-        }
+        lints.add_random_seeds(self.random_seed);
     }
 }
 

@@ -112,7 +112,7 @@ impl ObjectReader {
         findings: &mut PassDiagnostics,
     ) -> Option<Entry> {
         let n_mistakes = findings.mistakes.n();
-        add_nested(&mut pairs, &self.names);
+        nested::add_named(&mut pairs, self.names.named().map(|(_, name)| name));
         let pairs = &pairs[..];
         let mut carried = Carried::default();
         let mut sides = Sides::default();
@@ -168,7 +168,10 @@ impl ObjectReader {
         inside: &mut Vec<(String, String)>,
         findings: &mut PassDiagnostics,
     ) {
-        if !value.get().starts_with('{') || self.names.carries(title) {
+        let titles = pairs.iter().map(|pair| pair.name.trim());
+        let is_prompt = |key| Column::of(key, &self.names, &titles) == Column::Known(Field::Prompt);
+        // An entry without a prompt is reported as a whole.
+        if !value.get().starts_with('{') || self.names.carries(title) || !titles.clone().any(is_prompt) {
             return;
         }
         if !nested::is_container(title, self.names.prompt_name()) {
@@ -177,22 +180,21 @@ impl ObjectReader {
             let issue = is_new.then(|| nested::warning("key", title, value.get())).flatten();
             return issue.into_iter().for_each(|wrong| findings.warnings.push(line.place(value), wrong));
         }
-        let titles = pairs.iter().map(|pair| pair.name.trim());
         for RawPair { name: title, value } in nested::pairs(title, value.get(), self.names.prompt_name()) {
             let is_named = titles.clone().any(|other| other == title);
             if !is_named && self.is_new_inside(&title) {
-                let place = line.place(value);
-                let is_given =
-                    |column: &Column| titles.clone().any(|title| Column::of(title, &self.names, &titles) == *column);
-                if let Some(undecided) = columns::lint("key", (&title, place), &self.names, is_given, findings) {
-                    self.unclear.add(undecided, &title, as_option(&title), place);
+                let is_given = |it: &Column| titles.clone().any(|key| Column::of(key, &self.names, &titles) == *it);
+                if let Some(undecided) =
+                    columns::lint("key", (&title, line.place(value)), &self.names, is_given, findings)
+                {
+                    self.unclear.add(undecided, &title, as_option(&title), line.place(value));
                 }
             }
             inside.push((title, extra(value)));
         }
     }
 
-    /// Notes a key inside an object. Returns whether it is the first of its name.
+    /// Notes a key inside an object. Returns whether it is new.
     fn is_new_inside(&mut self, title: &str) -> bool {
         self.nested.len() < REMEMBERED_MAX && self.nested.insert(title.to_owned())
     }
@@ -304,25 +306,6 @@ impl Piece<'_> {
             (Ok(begin), Ok(end)) if begin < end => Location::Span(Span { line, begin, end }),
             _ => Location::Line(line),
         }
-    }
-}
-
-fn value_of<'a>(pairs: &[RawPair<'a>], key: &str) -> Option<&'a RawValue> {
-    pairs.iter().find(|pair| pair.name == key).map(|pair| pair.value)
-}
-
-/// Adds the values inside objects that options name, such as `body.prompt`.
-fn add_nested(pairs: &mut Vec<RawPair>, names: &ColumnOptions) {
-    for (_, name) in names.named().filter(|(_, name)| name.contains('.')) {
-        if pairs.iter().any(|pair| pair.name == *name) {
-            continue;
-        }
-        let mut keys = name.split('.');
-        let mut found = keys.next().and_then(|key| value_of(pairs, key));
-        for key in keys {
-            found = found.and_then(|inside| value_of(&json_object::pairs(inside.get()).ok()?, key));
-        }
-        pairs.extend(found.map(|value| RawPair { name: name.to_owned(), value }));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Parameters inside objects, such as `body.size` of a request for another API: they are not sent unless the user maps them.
 
+use serde_json::value::RawValue;
+
 use crate::manifest::diagnostics::{Issue, wrong};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::option_titles::{as_option, listed};
@@ -33,6 +35,25 @@ pub(crate) fn inner<'a>(title: &'a str, prompt: Option<&str>) -> Option<&'a str>
 /// Returns the field that a name inside such an object means, if it is ours.
 pub(crate) fn field(inner: &str) -> Option<Field> {
     Field::titled(inner).filter(|field| *field == Field::N || field.is_sent() && *field != Field::Provider)
+}
+
+/// Adds the values inside objects that options name, such as `body.prompt`.
+pub(crate) fn add_named<'a>(pairs: &mut Vec<RawPair>, names: impl Iterator<Item = &'a str>) {
+    for name in names.filter(|name| name.contains('.')) {
+        if pairs.iter().any(|pair| pair.name == *name) {
+            continue;
+        }
+        let mut keys = name.split('.');
+        let mut found = keys.next().and_then(|key| value_of(pairs, key));
+        for key in keys {
+            found = found.and_then(|inside| value_of(&json_object::pairs(inside.get()).ok()?, key));
+        }
+        pairs.extend(found.map(|value| RawPair { name: name.to_owned(), value }));
+    }
+}
+
+fn value_of<'a>(pairs: &[RawPair<'a>], key: &str) -> Option<&'a RawValue> {
+    pairs.iter().find(|pair| pair.name == key).map(|pair| pair.value)
 }
 
 /// Returns the keys and values of an object, and of the objects with parameters inside it, by their names with dots.

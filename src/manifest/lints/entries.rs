@@ -86,9 +86,11 @@ impl EntryLints {
         }
     }
 
-    /// Counts a seed of -1.
-    pub(crate) fn add_random_seed(&mut self, place: Location) {
-        self.seeds.add_random(place);
+    /// Counts a seed of -1. `None` is another seed.
+    pub(crate) fn add_random_seeds(&mut self, place: Option<Location>) {
+        if let Some(place) = place {
+            self.seeds.add_random(place);
+        }
     }
 
     /// Looks at the name of a passthrough column.

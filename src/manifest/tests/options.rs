@@ -25,11 +25,20 @@ fn an_entry_beats_the_defaults_of_the_manifest() {
 
 #[test]
 fn an_override_beats_the_defaults_and_not_the_entry() {
-    let told = layered(&[("size", "256x256"), ("model", "o/o"), ("seed", "3"), ("seed", "4")]);
+    let told = layered(&[("size", "256x256"), ("model", "o/o"), ("seed", "4")]);
     assert_eq!(told[0].size, "256x256".parse().ok());
     assert_eq!(told[1].size, "128x128".parse().ok());
     assert_eq!(told[0].model, "o/o");
-    assert_eq!(told[0].seed, Some(4), "the last one counts");
+    assert_eq!(told[0].seed, Some(4));
+}
+
+#[test]
+fn an_override_that_is_repeated_is_named_and_the_last_one_counts() {
+    let overrides = [("seed", "3"), ("seed", "4")];
+    let told =
+        open_with("p.yaml", b"- a\n", |source| source.overrides = set(&overrides)).expect("the manifest is good");
+    assert_eq!(told.drafts[0].request.seed, Some(4));
+    assert_eq!(told.warnings.len(), 1, "{:?}", told.warnings);
 }
 
 #[test]
