@@ -92,8 +92,8 @@ fn throughput(world: &World, sizes: &Sizes) -> Met {
     println!("{:16} {:>8} {:>8} {:>9} {:>9}", "", "seconds", "jobs/s", "peak MB", "goals");
     let alone = ["run", "p.csv", "-q", "-o", "alone", "-j", &concurrency];
     // The service draws its pictures the first time.
-    world.ended(&[world.spawn(&["run", "p.csv", "-q", "-o", "warm-up", "-j", &concurrency], &simulator)?])?;
-    let one = world.ended(&[world.spawn(&alone, &simulator)?])?;
+    World::ended(&[world.spawn(&["run", "p.csv", "-q", "-o", "warm-up", "-j", &concurrency], &simulator)?])?;
+    let one = World::ended(&[world.spawn(&alone, &simulator)?])?;
     println!("{:16} {:>8.2} {:>8.0} {:>9.0}", "one machine", one.seconds, float(n_jobs) / one.seconds, one.peak_mb);
     let mut is_all_met = true;
     for n_workers in [1, 2, 4] {
@@ -101,7 +101,7 @@ fn throughput(world: &World, sizes: &Sizes) -> Met {
         let address = world.share(&run, &out, &simulator)?;
         let work = ["work", "-q", "--ledger", &address, "-o", &out, "-j", &concurrency];
         let workers: Vec<_> = (0..n_workers).map(|_| world.spawn(&work, &simulator)).collect::<Result<_, _>>()?;
-        let all = world.ended(&workers)?;
+        let all = World::ended(&workers)?;
         let per_second = float(n_jobs - 1) / all.seconds;
         let is_met = per_second >= JOBS_PER_SECOND && all.peak_mb <= one.peak_mb * MEMORY;
         is_all_met &= is_met;
@@ -130,7 +130,7 @@ fn rates(world: &World, _: &Sizes) -> Met {
             let address = world.address(&run);
             let work = ["run", &manifest, "-q", "--ledger", &address, "-o", &run, "--rate", rate, "-j", "500"];
             let workers: Vec<_> = (0..n_workers).map(|_| world.spawn(&work, &simulator)).collect::<Result<_, _>>()?;
-            world.ended(&workers)?;
+            World::ended(&workers)?;
             let sent = world.sent_at(&run)?;
             let per_second: f64 = count_of(rate) / span;
             let took = sent.last().ok_or("nothing was sent")? - sent[0];
@@ -168,7 +168,7 @@ fn takeover(world: &World, _: &Sizes) -> Met {
     sleep(Duration::from_secs(1));
     first.kill()?;
     let began = Instant::now();
-    world.ended(&[second])?;
+    World::ended(&[second])?;
     let seconds = began.elapsed().as_secs_f64();
     let is_met = seconds <= TAKEOVER;
     println!("{:16} {seconds:>8.1} s, goal {TAKEOVER:.0} s  {}", "takeover", word(is_met));

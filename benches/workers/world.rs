@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Waits for processes, which must end well.
-    pub(crate) fn ended(&self, workers: &[Worker]) -> Result<Measured, Box<dyn Error>> {
+    pub(crate) fn ended(workers: &[Worker]) -> Result<Measured, Box<dyn Error>> {
         let mut peak_kb = 0;
         loop {
             let mut n_ended = 0;

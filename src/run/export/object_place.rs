@@ -150,14 +150,14 @@ impl ObjectPlace {
             Some(there) => self.own_content(state, name, &there, None)?.is_none(),
         };
         if !is_other {
-            self.remove_known(state, vec![name.to_owned()])?;
+            self.remove_known(state, &[name.to_owned()])?;
         }
         Ok(is_other)
     }
 
     /// Removes objects that are known to be the export's own.
-    pub(super) fn remove_known(&self, state: &ExportRecord, names: Vec<String>) -> Result<(), ExportError> {
-        self.files.remove_all(names.clone())?;
+    pub(super) fn remove_known(&self, state: &ExportRecord, names: &[String]) -> Result<(), ExportError> {
+        self.files.remove_all(names.to_vec())?;
         names.iter().try_for_each(|name| state.forget_object(name))
     }
 
@@ -180,7 +180,7 @@ impl ObjectPlace {
                     self.remove(state, &name)?;
                 }
             }
-            self.remove_known(state, known)?;
+            self.remove_known(state, &known)?;
         }
     }
 

@@ -115,7 +115,7 @@ impl<'a> ObjectWriter<'a> {
                         work.leave_out(known, artifact, damage);
                         return Ok(None);
                     }
-                    self.place.remove_known(&work.state, vec![name.clone()])?;
+                    self.place.remove_known(&work.state, std::slice::from_ref(&name))?;
                 }
                 FoundObject::Own(_) | FoundObject::Missing => (),
             }
@@ -123,7 +123,7 @@ impl<'a> ObjectWriter<'a> {
                 self.place.remove(&work.state, &before)?;
             }
             if let (Some(FoundObject::Own(_)), Some(_)) = (found_caption, &caption) {
-                self.place.remove_known(&work.state, vec![caption_name(&stem)])?;
+                self.place.remove_known(&work.state, &[caption_name(&stem)])?;
             }
             work.state.renew(row, mark, extension)?;
         }
@@ -229,7 +229,7 @@ impl<'a> ObjectWriter<'a> {
                 }
                 rows.push(row);
             }
-            self.place.remove_known(&work.state, names)?;
+            self.place.remove_known(&work.state, &names)?;
             work.told.n_removed += rows.len() as u64;
             rows.into_iter().try_for_each(|row| work.state.forget(row))?;
         }

@@ -55,12 +55,11 @@ pub(super) fn remove_all(url: &StorageUrl, dir: &Path, state: &ExportRecord) -> 
     let place = ShardPlace::open(url)?;
     for (name, bytes) in state.shards()? {
         let path = dir.join(&name);
-        let is_own = match state.setting(&moved(&name))? {
-            Some(_) => true,
-            None => {
-                let there = place.files.find(&name)?;
-                there.is_some_and(|there| there.bytes == bytes) && path.is_file() && place.files.create(&name, &path)?
-            }
+        let is_own = if state.setting(&moved(&name))?.is_some() {
+            true
+        } else {
+            let there = place.files.find(&name)?;
+            there.is_some_and(|there| there.bytes == bytes) && path.is_file() && place.files.create(&name, &path)?
         };
         if is_own {
             place.files.remove_all(vec![name])?;

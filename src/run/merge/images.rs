@@ -81,8 +81,8 @@ impl<'a> Images<'a> {
         let own = image.clone();
         let named = |source| MergeError::Image { image: own.file_name.clone(), out: self.out.to_owned(), source };
         check_folders(self.out, &own.file_name).map_err(named)?;
-        let names = iter::once(own.file_name.clone()).chain((1..).map(|n| apart(&own.file_name, job, n)));
-        for name in names {
+        let candidates = iter::once(own.file_name.clone()).chain((1..).map(|n| apart(&own.file_name, job, n)));
+        for name in candidates {
             // Images of two parts may have one name, if the names do not hold the numbers of the jobs.
             if *self.taken.entry(name.clone()).or_insert(job) != job {
                 continue;

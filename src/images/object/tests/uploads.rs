@@ -18,6 +18,7 @@ fn files(storage: &Storage) -> ObjectFiles {
     ObjectFiles::with(bucket(storage, "s3://bucket/set"), bucket(storage, "s3://bucket/set"), Some(source)).unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an element of a list in which others are damaged")]
 fn new(name: &str, text: &str) -> Result<NewObject, Damage> {
     Ok(NewObject { name: name.to_owned(), content: NewContent::Bytes(text.as_bytes().to_vec().into()) })
 }

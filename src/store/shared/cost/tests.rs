@@ -29,12 +29,15 @@ fn accepted() -> EventKind {
     EventKind::Accepted(TaskId("t".into()))
 }
 
+/// Sure and possible cost, and the number of doubts.
+type Sums = (f64, f64, u64);
+
 /// Goal: a submission counts from its record on, as possible until its answer, and once. Method: every story of one submission.
 #[test]
 fn a_submission_counts_from_its_record_on() {
     use EventKind::SubmitStarted;
     let failed = EventKind::Finished(Outcome::Failed(Fault::new(FaultKind::InvalidRequest, "words")));
-    let stories: [(&[EventKind], (f64, f64, u64)); 10] = [
+    let stories: [(&[EventKind], Sums); 10] = [
         (&[], (0.0, 0.0, 0)),
         (&[SubmitStarted], (0.0, 2.0, 1)),
         (&[SubmitStarted, accepted()], (2.0, 0.0, 0)),
