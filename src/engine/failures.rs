@@ -63,8 +63,11 @@ impl EngineState {
     /// Handles a refusal that several jobs have met, with nothing accepted in between.
     fn all_refused(&mut self, now: Moment, fault: Fault) {
         match fault.kind {
-            // A token with which this process had submissions accepted is tried with further jobs: these may be refused for their content.
-            FaultKind::Unauthorized if !self.has_accepted_here || self.refusals.is_token_refused() => {
+            // A token with which this process had submissions accepted is tried with further jobs, if there are any: these may be refused
+            // for their content.
+            FaultKind::Unauthorized
+                if !self.has_accepted_here || self.refusals.is_token_refused() || self.is_last_refused() =>
+            {
                 return self.stop_with(now, StopReason::Unauthorized(fault));
             }
             _ if !self.has_accepted => return self.stop_refused(now, fault),
@@ -139,6 +142,7 @@ impl EngineState {
             let stop = match (fault.kind, self.has_accepted) {
                 // Nothing was ever accepted, so that most likely the address, the model or the token is wrong.
                 (FaultKind::Unauthorized, false) => StopReason::Unauthorized(fault.clone()),
+                (FaultKind::Unauthorized, true) if are_own => StopReason::Unauthorized(fault.clone()),
                 (FaultKind::Rejected, false) => StopReason::Refused(fault.clone(), vec![]),
                 (_, false) if *is_shared && is_first => StopReason::Refused(fault.clone(), vec![]),
                 (_, true) if *is_shared && is_first && !are_own => {
