@@ -66,7 +66,9 @@ impl EngineState {
             // A token with which this process had submissions accepted is tried with further jobs, if there are any: these may be refused
             // for their content.
             FaultKind::Unauthorized
-                if !self.has_accepted_here || self.refusals.is_token_refused() || self.is_last_refused() =>
+                if !self.has_accepted_here
+                    || self.refusals.is_token_refused()
+                    || (self.is_last_refused() && self.may_be_token()) =>
             {
                 return self.stop_with(now, StopReason::Unauthorized(fault));
             }
@@ -88,6 +90,13 @@ impl EngineState {
         let mut jobs: Vec<u64> = known.map(|tracked| tracked.job.index).collect();
         jobs.sort_unstable();
         self.stop_with(now, StopReason::Refused(fault, jobs));
+    }
+
+    /// Returns whether the token may be the cause of the refusals, given that no other job is left: nothing was accepted meanwhile, and not all
+    /// of the jobs have been tried once more after others were accepted.
+    fn may_be_token(&self) -> bool {
+        let is_new = |id| self.jobs.get(&id).is_some_and(|tracked| tracked.n_refused == 0);
+        !self.refusals.are_among_accepted() && self.refusals.jobs().any(is_new)
     }
 
     /// Returns whether every job that is left to submit was refused, and waits for what becomes of the others.
@@ -136,13 +145,14 @@ impl EngineState {
         if !self.is_last_refused() || (self.refusals.is_blocking() && !are_own) {
             return;
         }
+        let may_be_token = are_own && self.may_be_token();
         for settled in self.refusals.take_all() {
             let SettledRefusal { job, fault, is_shared } = &settled;
             let is_first = self.jobs[job].n_refused == 0;
             let stop = match (fault.kind, self.has_accepted) {
                 // Nothing was ever accepted, so that most likely the address, the model or the token is wrong.
                 (FaultKind::Unauthorized, false) => StopReason::Unauthorized(fault.clone()),
-                (FaultKind::Unauthorized, true) if are_own => StopReason::Unauthorized(fault.clone()),
+                (FaultKind::Unauthorized, true) if may_be_token => StopReason::Unauthorized(fault.clone()),
                 (FaultKind::Rejected, false) => StopReason::Refused(fault.clone(), vec![]),
                 (_, false) if *is_shared && is_first => StopReason::Refused(fault.clone(), vec![]),
                 (_, true) if *is_shared && is_first && !are_own => {

@@ -34,6 +34,8 @@ const WORDS_CHARS_MAX: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct RefusalStreak {
     met: Vec<RefusedJob>,
+    /// Submissions that were accepted since the first of these refusals came, whenever they left.
+    n_accepted: usize,
     /// Block of submissions because of the refusals; `None` without one.
     block: Option<RefusalBlock>,
 }
@@ -79,6 +81,9 @@ impl RefusalStreak {
     /// Records a refused job. It waits here if it may be tried again. Returns whether enough jobs have met the same refusal.
     pub(super) fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {
         let signature = signature(fault);
+        if self.met.is_empty() {
+            self.n_accepted = 0;
+        }
         let n_before = self.met.len();
         self.met.retain(|met| met.job != job);
         if let Some(block) = self.block.as_mut().filter(|block| block.probe == Some(job)) {
@@ -127,6 +132,11 @@ impl RefusalStreak {
         self.are_clear() && self.block.as_ref().is_some_and(is_proved)
     }
 
+    /// Returns whether as many submissions were accepted meanwhile as jobs were refused.
+    pub(super) const fn are_among_accepted(&self) -> bool {
+        self.n_accepted >= self.met.len()
+    }
+
     /// Returns the jobs that meet the refusals at present.
     pub(super) fn jobs(&self) -> impl Iterator<Item = JobId> {
         self.met.iter().filter(|met| met.is_last).map(|met| met.job)
@@ -165,6 +175,7 @@ impl RefusalStreak {
     /// Processes the acceptance of a submission that left at `left_at`. A job that was refused before that moment was refused for reasons
     /// that have passed, or for its own content.
     pub(super) fn succeeded(&mut self, left_at: Moment) -> Vec<SettledRefusal> {
+        self.n_accepted += 1;
         if self.met.is_empty() {
             return Vec::new();
         }

@@ -27,7 +27,8 @@ fn of(n_images: u64) -> Amount {
 fn capped(seed: u64, n_images: u64) -> Limits {
     let max = of(n_images) + Amount::new(0.699);
     // Not every seed reserves times and places too.
-    let concurrency = if seed.is_multiple_of(2) { Concurrency::Auto } else { Concurrency::Fixed(4.try_into().unwrap()) };
+    let concurrency =
+        if seed.is_multiple_of(2) { Concurrency::Auto } else { Concurrency::Fixed(4.try_into().unwrap()) };
     let rate = if seed % 3 == 2 { "2/s".parse().ok() } else { None };
     Limits { cost_max: max.to_string().parse().ok(), price: price(), concurrency, rate, ..limits(seed) }
 }
