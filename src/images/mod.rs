@@ -102,7 +102,6 @@ pub trait ImageStore: Send + Sync + 'static {
 
 /// Object in object storage, as the storage describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only object storage has objects"))]
 pub(crate) struct StoredObject {
     /// Length in bytes.
     pub(crate) bytes: u64,
