@@ -330,7 +330,7 @@ pub trait SharedBackend: Send + Sync {
     ///
     /// With a limit on the cost, each time has the amount that the request names. The cost of the run, and what all live workers hold and have
     /// reserved since they last told it, are together at most the limit, unless it was reduced. Nothing is reserved as long as a price is unknown,
-    /// nor for [a while](AMOUNTS_REST) after a change of the generation.
+    /// nor for 30 s after a change of the generation.
     fn reserve(&self, worker: WorkerId, n: u64, request: ReserveRequest)
     -> BoxFuture<'_, BackendResult<ReservedTimes>>;
 }
