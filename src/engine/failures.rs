@@ -86,10 +86,16 @@ impl EngineState {
 
     /// Stops the run because all jobs are refused for this reason, and names them.
     fn stop_refused(&mut self, now: Moment, fault: Fault) {
+        let jobs = self.refused_jobs();
+        self.stop_with(now, StopReason::Refused(fault, jobs));
+    }
+
+    /// Returns the indexes of the jobs that meet the refusals at present, in order.
+    fn refused_jobs(&self) -> Vec<u64> {
         let known = self.refusals.jobs().filter_map(|id| self.jobs.get(&id));
         let mut jobs: Vec<u64> = known.map(|tracked| tracked.job.index).collect();
         jobs.sort_unstable();
-        self.stop_with(now, StopReason::Refused(fault, jobs));
+        jobs
     }
 
     /// Returns whether the token may be the cause of the refusals, given that no other job is left: nothing was accepted meanwhile, and not all
@@ -145,7 +151,7 @@ impl EngineState {
         if !self.is_last_refused() || (self.refusals.is_blocking() && !are_own) {
             return;
         }
-        let may_be_token = are_own && self.may_be_token();
+        let (may_be_token, jobs) = (are_own && self.may_be_token(), self.refused_jobs());
         for settled in self.refusals.take_all() {
             let SettledRefusal { job, fault, is_shared } = &settled;
             let is_first = self.jobs[job].n_refused == 0;
@@ -153,8 +159,8 @@ impl EngineState {
                 // Nothing was ever accepted, so that most likely the address, the model or the token is wrong.
                 (FaultKind::Unauthorized, false) => StopReason::Unauthorized(fault.clone()),
                 (FaultKind::Unauthorized, true) if may_be_token => StopReason::Unauthorized(fault.clone()),
-                (FaultKind::Rejected, false) => StopReason::Refused(fault.clone(), vec![]),
-                (_, false) if *is_shared && is_first => StopReason::Refused(fault.clone(), vec![]),
+                (FaultKind::Rejected, false) => StopReason::Refused(fault.clone(), jobs.clone()),
+                (_, false) if *is_shared && is_first => StopReason::Refused(fault.clone(), jobs.clone()),
                 (_, true) if *is_shared && is_first && !are_own => {
                     self.tracked(settled.job).n_refused += 1;
                     self.submit_later(now + LAST_TRY_AFTER, settled.job);

@@ -8,7 +8,8 @@
 //! - [`lane`], [`pacer`] and `dispatch`: budgets of one provider's API, the pacer of one kind of request, and what leaves now.
 //! - [`configured_rate`] and `reserved_rate`: configured limits, of one process and of several together. `limit_learner`: hidden ones, at
 //!   the start ([`limit_search`], [`limit_posterior`], [`submission_order`]) and later ([`adaptive_limiter`], `concurrency_window`,
-//!   `estimated_rate`, `detection_lag`, `refusal_cause`, `random_refusals`, `throughput_probe`).
+//!   `estimated_rate`, `detection_lag`, `refusal_cause`, `random_refusals`, `recent_answers`,
+//!   `throughput_probe`).
 //! - `quota_hint`, `model_quotas`, [`spending`] and `job_limit`: quotas of the account and of single models, the user's cost limit and job
 //!   limit.
 //! - `image_hosts`, `downloads` and `download_concurrency`: hosts that images come from, the order of downloads, and how many at a time.
