@@ -40,7 +40,11 @@ fn check_beside(out: &Path, wanted: Partition) -> Result<(), RunError> {
     let whole = shards.parent().unwrap_or(shards);
     let is_whole =
         |run: &dyn RunReader| Ok::<_, LedgerError>(run.part()?.is_none() && run.manifest_fingerprint()?.is_some());
-    if stores::read_snapshot(whole, is_whole).unwrap_or(false) {
+    let has_whole = match stores::read_snapshot(whole, is_whole) {
+        Err(LedgerError::Missing { .. }) => false,
+        found => found?,
+    };
+    if has_whole {
         let remedy = "go on without --partition, or choose another output folder with -o";
         return refused(whole, words(None), remedy);
     }
