@@ -19,7 +19,6 @@ type NewWorld = fn(CheckLimits) -> Box<dyn World>;
 macro_rules! conformance {
     ($($(#[$condition:meta])* $store:ident: $new:expr),+ $(,)? => $tests:tt) => {
         $(mod $store {
-            use super::*;
             conformance!(@ [$($condition),*] $new, $tests);
         })+
     };
@@ -30,6 +29,7 @@ macro_rules! conformance {
         $(#[$condition])*
         #[tokio::test]
         async fn $test() {
+            use super::*;
             $part::$test($new).await;
         }
     };
